@@ -1,0 +1,38 @@
+# The words a developer types; .ci/run calls `make check test`. Every path is relative, so a folder with spaces works.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/demo.stamp  ## environment, install, and the main job on the synthetic corpus
+	$(BIN)/featkit demo
+
+test: .venv/test.stamp  ## environment with the test extras, and the whole suite
+	$(BIN)/python -m pytest
+
+check: .venv/test.stamp  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/test.stamp  ## speed against librosa and the training libraries, in one interleaved run
+	$(BIN)/python benchmarks/speed.py
+
+clean:  ## remove the environment and everything that is made
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache featkit-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing featkit into .venv (once; about 90 packages, 2 GB with torch) ..."
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+.venv/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing featkit and its test extras into .venv (once) ..."
+	$(PIP) --editable '.[test]'
+	@touch $@ .venv/demo.stamp

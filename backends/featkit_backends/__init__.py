@@ -1,0 +1,1 @@
+"""The built-in backends, written as a third party would write one."""

@@ -1,0 +1,94 @@
+"""Gradient-boosted trees."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from onnxmltools.convert import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+from xgboost import XGBClassifier
+
+from featkit.backend import Float, balanced_weights
+from featkit.graph import GraphBuilder
+from featkit_backends.convert import probabilities_only
+from featkit_backends.functionals import FunctionalsBackend
+
+
+class XGBoost(FunctionalsBackend):
+    """Boosted trees over functionals as they are.
+
+    There is no scaler: trees do not need one, and its rounding in an exported graph moves values across thresholds.
+
+    Parameters
+    ----------
+    n_estimators
+        Trees per class.
+    max_depth
+        Splits from root to leaf.
+    learning_rate
+        Share of each tree.
+    subsample, colsample_bytree
+        Share of clips, and of columns, that each tree sees.
+    reg_lambda
+        L2 penalty on leaf values.
+    class_weight
+        "balanced" weighs each class by the inverse of its frequency; None does not.
+    n_jobs
+        Threads; None leaves it to XGBoost.
+    random_state
+        Seed.
+    """
+
+    name: ClassVar[str] = "xgboost"
+
+    def __init__(
+        self,
+        n_estimators: int = 300,
+        max_depth: int = 6,
+        learning_rate: float = 0.1,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.5,
+        reg_lambda: float = 1.0,
+        class_weight: Literal["balanced"] | None = "balanced",
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_lambda = reg_lambda
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Learn from (n, dims) functionals; ``groups`` is not needed. See `featkit.backend.Backend.fit`."""
+        X, index = self._check_training(X, y)
+        weight = balanced_weights(index, sample_weight) if self.class_weight == "balanced" else sample_weight
+        params = {k: v for k, v in self.get_params().items() if k != "class_weight"}
+        self.xgb_ = XGBClassifier(**params, tree_method="hist")
+        # XGBoost refuses string labels, so it learns the index of each label in classes_.
+        self.xgb_.fit(X, index, sample_weight=weight)
+        return self
+
+    def predict_proba(self, X: Any) -> Float:
+        """Probabilities. (n, dims) -> (n, classes)."""
+        proba: Float = self.xgb_.predict_proba(self._check_features(X)).astype(np.float32)
+        return proba
+
+    def to_onnx(self) -> Any:
+        """The trees. (batch, dims) -> (batch, classes)."""
+        dims, booster = self.n_features_in_, self.xgb_.get_booster()
+        booster.feature_names = None  # the converter reads the column numbers from the names f0, f1, …
+        trees = convert_xgboost(
+            self.xgb_,
+            initial_types=[("input", FloatTensorType([None, dims]))],
+            target_opset=15,  # the newest onnxmltools writes; its operators mean the same in ours
+        )
+        g = GraphBuilder("xgboost")
+        x = g.input("functionals", ["batch", dims])
+        g.output(g.include(probabilities_only(trees), x), "probabilities", ["batch", len(self.classes_)])
+        return g.model()

@@ -1,0 +1,40 @@
+"""featkit: features, backends and honest scores for speech emotion recognition.
+
+Names are loaded when first used, so that a model can be served without the training libraries.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featkit.classifier import SERClassifier
+    from featkit.evaluation import Evaluation, evaluate
+    from featkit.extraction import extract
+    from featkit.features.base import FeatureExtractor, Features
+    from featkit.runtime import Model, load
+    from featkit.transformer import Functionals
+
+_HOMES = {
+    "SERClassifier": "featkit.classifier",
+    "Evaluation": "featkit.evaluation",
+    "evaluate": "featkit.evaluation",
+    "extract": "featkit.extraction",
+    "FeatureExtractor": "featkit.features.base",
+    "Features": "featkit.features.base",
+    "Functionals": "featkit.transformer",
+    "Model": "featkit.runtime",
+    "load": "featkit.runtime",
+}
+
+__all__ = [
+    "Evaluation", "FeatureExtractor", "Features", "Functionals", "Model", "SERClassifier", "evaluate", "extract",
+    "load",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'featkit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,325 @@
+"""Any file or array → wave: (n_samples,) float32, mono, −1 to 1, at 16 000 Hz. The door through which all audio enters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from featkit.errors import AudioError
+
+Wave: TypeAlias = npt.NDArray[np.float32]
+"""(n_samples,) float32, mono, at 16 000 Hz."""
+
+SAMPLE_RATE = 16_000
+"""Hz. Every wave in featkit has this rate: one rate means no model can be served another than it was trained on."""
+
+MAX_SECONDS = 3_600
+"""A longer file is refused while it is decoded: a 1 MB FLAC of silence can expand to hours."""
+
+RATES = (1_000, 768_000)
+"""Hz, the lowest and highest rate a file may claim."""
+
+_BLOCK = 1 << 16  # frames decoded at a time: memory grows with what is there, not with what a header claims
+_FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
+_PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})  # what programs write that pipe a wav and know no length
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    normalise: Literal["peak", "rms"] | None = None,
+    seconds: float | None = None,
+) -> Wave:
+    """Decode a file to a mono 16 kHz wave.
+
+    Channels are averaged; the rate is converted by soxr at HQ quality. Reads whatever libsndfile reads (wav, flac,
+    ogg, opus, mp3, aiff, au, caf …); m4a, aac, wma and amr go through the ``ffmpeg`` program where it is installed.
+
+    Parameters
+    ----------
+    path
+        Audio file.
+    normalise
+        Scale to peak 1 or to RMS 0.1. Default: as recorded.
+    seconds
+        Pad with silence or crop around the centre to this length (see `fit_length`). Default: as recorded.
+
+    Returns
+    -------
+    (n_samples,) float32, mono, at 16 000 Hz.
+
+    Raises
+    ------
+    AudioError
+        The file is missing, empty, truncated, not audio, silent, or holds samples that are not finite.
+    """
+    path = Path(path)
+    samples, rate = _decode(path)
+    wave = check_wave(to_wave(samples, rate), str(path))
+    if normalise is not None:
+        wave = scale(wave, normalise)
+    return wave if seconds is None else fit_length(wave, seconds)
+
+
+def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
+    """Turn samples of any rate and layout into a wave.
+
+    Parameters
+    ----------
+    samples
+        (n,) or (n, channels); floats in −1 to 1, or integers, which are scaled by their full range.
+    rate
+        Hz.
+
+    Returns
+    -------
+    (m,) float32, mono (the mean of the channels), at 16 000 Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stereo_44k = np.zeros((44_100, 2), dtype=np.int16)
+    >>> to_wave(stereo_44k, 44_100).shape
+    (16000,)
+    """
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2):
+        raise AudioError(f"Samples must be (n,) or (n, channels); these have shape {array.shape}.")
+    if array.dtype.kind not in "fiu":
+        raise AudioError(f"Samples must be floats or integers; these are {array.dtype}.")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(f"The sample rate is {rate} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz.")
+    if array.dtype.kind == "i":
+        array = array / np.float32(np.iinfo(array.dtype).max + 1)
+    elif array.dtype.kind == "u":  # unsigned PCM is centred on half its range
+        half = np.float32(np.iinfo(array.dtype).max // 2 + 1)
+        array = (array - half) / half
+    mono = array.mean(axis=1, dtype=np.float32) if array.ndim == 2 else array.astype(np.float32)
+    if rate != SAMPLE_RATE and mono.size:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ").astype(np.float32, copy=False)
+    return np.ascontiguousarray(mono)
+
+
+def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
+    """Return ``wave`` as (n_samples,) float32, or say why it is no clip: empty, not finite, digital silence.
+
+    Parameters
+    ----------
+    wave
+        (n_samples,) numbers at 16 000 Hz.
+    where
+        Name of the file or clip, for the message.
+    """
+    array = np.asarray(wave)
+    if array.dtype.kind == "c":
+        raise AudioError(f"{where}: Complex data not supported; a wave holds real numbers.")
+    if array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise AudioError(f"{where}: a wave must hold numbers, not {array.dtype}.") from None
+    if array.ndim != 1:
+        raise AudioError(f"{where}: a wave is one-dimensional, mono; this one has shape {array.shape}.")
+    if array.size == 0:
+        raise AudioError(f"{where}: holds 0 samples; remove it or record it again.")
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
+    if not array.any():
+        raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def at_least(wave: Wave, n_samples: int, pad: bool, where: str = "the clip") -> Wave:
+    """Return ``wave`` if it has ``n_samples``; else append silence (``pad``) or refuse."""
+    if wave.size >= n_samples:
+        return wave
+    if not pad:
+        raise AudioError(
+            f"{where}: has {wave.size} samples ({1000 * wave.size / SAMPLE_RATE:.0f} ms); these features need at "
+            f"least {n_samples} ({1000 * n_samples / SAMPLE_RATE:.0f} ms). Drop the clip or set pad_short=True."
+        )
+    return np.pad(wave, (0, n_samples - wave.size))
+
+
+def scale(wave: Wave, how: Literal["peak", "rms"]) -> Wave:
+    """Scale to a peak of 1, or to a root mean square of 0.1. (n,) -> (n,); silence stays silence."""
+    if how not in ("peak", "rms"):
+        raise AudioError(f"normalise must be 'peak' or 'rms', not {how!r}.")
+    level = float(np.abs(wave).max()) if how == "peak" else float(np.sqrt(np.mean(wave**2))) / 0.1
+    return wave / np.float32(level) if level > 0 else wave
+
+
+def fit_length(
+    wave: Wave, seconds: float = 3.0, *, crop: Literal["centre", "random"] = "centre", seed: int | None = None
+) -> Wave:
+    """Pad with silence at the end, or crop, to exactly ``seconds``. (n,) -> (seconds * 16 000,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit_length(np.ones(16_000, dtype=np.float32)).shape
+    (48000,)
+    """
+    n = _n_samples(seconds)
+    spare = wave.size - n
+    if spare <= 0:
+        return np.pad(wave, (0, -spare))
+    if crop not in ("centre", "random"):
+        raise AudioError(f"crop must be 'centre' or 'random', not {crop!r}.")
+    start = spare // 2 if crop == "centre" else int(np.random.default_rng(seed).integers(spare + 1))
+    return wave[start : start + n]
+
+
+def segments(wave: Wave, seconds: float = 3.0, hop: float | None = None) -> npt.NDArray[np.float32]:
+    """Cut into windows that cover the whole clip; the last one is padded. (n,) -> (windows, seconds * 16 000).
+
+    Parameters
+    ----------
+    wave
+        (n_samples,) at 16 000 Hz.
+    seconds, hop
+        Length of a window and distance between windows, seconds. ``hop`` defaults to ``seconds``.
+    """
+    n, step = _n_samples(seconds), _n_samples(seconds if hop is None else hop)
+    count = 1 + max(0, -(-(wave.size - n) // step))
+    padded = np.pad(wave, (0, max(0, n + (count - 1) * step - wave.size)))
+    return np.stack([padded[i * step : i * step + n] for i in range(count)])
+
+
+def as_wave(clip: Any, where: str) -> Wave:
+    """Path → decoded wave; array → checked wave: the two shapes in which a clip may be given."""
+    if isinstance(clip, (str, os.PathLike)):
+        return load(clip)
+    return check_wave(clip, where)
+
+
+def name_of(clip: Any, index: int) -> str:
+    """How a clip is called in messages and tables: its path, or its place in the list."""
+    return os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {index}"
+
+
+def _n_samples(seconds: float) -> int:
+    n = round(seconds * SAMPLE_RATE)
+    if n < 1:
+        raise AudioError(f"A length of {seconds} s holds no sample; give a positive number of seconds.")
+    return n
+
+
+def _decode(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """Decode to (n,) float32 mono samples and their rate, Hz."""
+    if not path.exists():
+        raise AudioError(f"{path}: there is no such file.")
+    if not path.is_file():  # a fifo or device would block for ever
+        raise AudioError(f"{path}: is {'a folder' if path.is_dir() else 'not a regular file'}, not an audio file.")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}.") from None
+    if not head:
+        raise AudioError(f"{path}: the file is empty (0 bytes); copy or record it again.")
+    if path.suffix.lower() in _FFMPEG_SUFFIXES:
+        return _decode_with_ffmpeg(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            return _read_blocks(file, path), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: {_explain(error, head)}") from None
+
+
+def _read_blocks(file: Any, path: Path) -> npt.NDArray[np.float32]:
+    """Read to the true end, in blocks, averaging channels. The header's frame count is only compared afterwards."""
+    if not RATES[0] <= file.samplerate <= RATES[1]:
+        raise AudioError(f"{path}: claims a sample rate of {file.samplerate} Hz; the header is damaged.")
+    buffer = np.empty((_BLOCK, file.channels), dtype=np.float32)
+    blocks: list[npt.NDArray[np.float32]] = []
+    total, limit = 0, MAX_SECONDS * file.samplerate
+    while True:
+        # buffer_read_into ignores the header's frame count, which is wrong in many MP3s.
+        n = file.buffer_read_into(buffer, dtype="float32")
+        if n == 0:
+            break
+        total += n
+        if total > limit:
+            raise AudioError(f"{path}: is longer than {MAX_SECONDS} s; cut it into clips first.")
+        blocks.append(buffer[:n].mean(axis=1) if file.channels > 1 else buffer[:n, 0].copy())
+    claimed = _claimed_frames(file)
+    if claimed is not None and total < claimed:
+        raise AudioError(
+            f"{path}: is truncated: {total} of {claimed} sample frames are there; copy or convert it again."
+        )
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
+
+
+def _claimed_frames(file: Any) -> int | None:
+    """Sample frames that an uncompressed or FLAC header promises; None where a header may honestly be wrong."""
+    if file.format == "FLAC":
+        return int(file.frames) if file.frames < 1 << 40 else None  # a stream of unknown length says 2**63 - 1
+    if file.format in {"WAV", "WAVEX", "AIFF", "AU"}:
+        # libsndfile shortens `frames` to what is there and logs "data : 96000 (should be 48000)".
+        for line in file.extra_info.splitlines():
+            key, _, rest = line.partition(":")
+            if key.strip().lower() in {"data", "data size", "ssnd"} and "should be" in rest:
+                claimed, actual = (int(word.strip("()")) for word in rest.split() if word.strip("()").isdigit())
+                if claimed not in _PLACEHOLDER_SIZES and claimed > actual > 0:
+                    return int(file.frames * claimed / actual)
+                if claimed not in _PLACEHOLDER_SIZES and claimed > 0 == actual:
+                    return claimed
+    return None
+
+
+def _explain(error: Exception, head: bytes) -> str:
+    """Say what a file is that libsndfile cannot open."""
+    reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".")
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the audio; fetch the real file."
+    if all(byte in b"\t\n\r\x0c" or 32 <= byte < 127 for byte in head):
+        return f"is text, not audio (it starts with {head[:24].decode('ascii').splitlines()[0]!r})."
+    return f"cannot be decoded ({reason}); it is damaged or in a format that libsndfile does not read."
+
+
+def _decode_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise AudioError(
+            f"{path}: {path.suffix} needs the ffmpeg program, which is not installed. "
+            "Install ffmpeg, or convert the file to wav or flac."
+        )
+    command: Sequence[str] = [
+        ffmpeg,
+        "-v",
+        "error",
+        "-nostdin",
+        "-protocol_whitelist",
+        "file",
+        "-i",
+        f"file:{path}",
+    ]
+    command = [
+        *command,
+        "-vn",
+        "-ac",
+        "1",
+        "-ar",
+        str(SAMPLE_RATE),
+        "-t",
+        str(MAX_SECONDS),
+        "-f",
+        "f32le",
+        "-",
+    ]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0 or not done.stdout:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it decoded to nothing"]
+        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).")
+    return np.frombuffer(done.stdout, dtype="<f4").astype(np.float32), SAMPLE_RATE

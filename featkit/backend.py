@@ -1,0 +1,114 @@
+"""The backend contract: features → probabilities, written exactly alike by us and by anybody else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from featkit import plugins
+from featkit.errors import PluginError
+from featkit.features.base import View
+
+Float = npt.NDArray[np.float32]
+
+
+class Backend(ClassifierMixin, BaseEstimator, ABC):
+    """A classifier of one view of features. Register it under the entry-point group ``featkit.backends``.
+
+    The constructor stores, ``fit`` thinks, and learned things end in an underscore, as everywhere in scikit-learn.
+    """
+
+    name: ClassVar[str]
+    """Equals the entry-point name."""
+    consumes: ClassVar[View]
+    """The view it reads: "functionals" (X is (n, dims)) or "frames" (X is a list of (time, dims))."""
+
+    classes_: npt.NDArray[Any]
+    """Labels in sorted order; the columns of ``predict_proba``."""
+
+    @abstractmethod
+    def fit(self, X: Any, y: npt.NDArray[Any], sample_weight: Any = None, groups: Any = None) -> Self:
+        """Learn from features.
+
+        Parameters
+        ----------
+        X
+            (n, dims) float32 for functionals; a list of n arrays (time, dims) for frames.
+        y
+            (n,) labels, at least two different ones with two clips each.
+        sample_weight
+            (n,) weights, or None.
+        groups
+            (n,) speakers, or None. Whatever is held out inside ``fit`` must be held out by speaker.
+        """
+
+    @abstractmethod
+    def predict_proba(self, X: Any) -> Float:
+        """Probabilities. -> (n, classes), columns as ``classes_``."""
+
+    @abstractmethod
+    def to_onnx(self) -> Any:
+        """An ONNX model with the one input features, (batch, dims) or (batch, time, dims), → (batch, classes)."""
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The most probable label of each clip. -> (n,)."""
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+
+def find_backend(backend: str | Backend) -> Backend:
+    """Name → backend with default settings. A backend is returned as it is."""
+    if isinstance(backend, Backend):
+        return backend
+    if not isinstance(backend, str):
+        raise PluginError(f"backend must be a name or a Backend, not {type(backend).__name__}.")
+    found: Backend = plugins.find("backends", backend)()
+    return found
+
+
+def balanced_weights(y: npt.NDArray[Any], sample_weight: Any = None) -> npt.NDArray[np.float64]:
+    """Weights that give every class the same sum, times ``sample_weight``; their mean is 1. -> (n,).
+
+    Examples
+    --------
+    >>> balanced_weights(np.array(["a", "a", "a", "b"]))
+    array([0.66666667, 0.66666667, 0.66666667, 2.        ])
+    """
+    given = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    classes, index = np.unique(y, return_inverse=True)
+    total = np.bincount(index, weights=given, minlength=len(classes))
+    return given * (given.sum() / (len(classes) * total))[index]
+
+
+def speaker_folds(
+    y: npt.NDArray[Any], groups: Any, n_splits: int, seed: int | None
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Splits for what a backend holds out: by speaker where speakers are known, stratified by label.
+
+    Fewer folds are made where there are fewer speakers or clips of a class. Every training side holds every class; a
+    speaker split for which that is impossible is replaced by one over clips.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
+    placeholder = np.zeros(len(y))
+    if groups is not None and len(set(groups)) > 1:
+        k = min(n_splits, len(set(groups)))
+        splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+        folds = list(_quietly(splitter.split(placeholder, index, groups)))
+        if all(len(np.unique(index[train])) == len(classes) and len(test) for train, test in folds):
+            return folds
+    k = max(2, min(n_splits, int(counts.min())))
+    return list(StratifiedKFold(k, shuffle=True, random_state=seed).split(placeholder, index))
+
+
+def _quietly(splits: Any) -> Any:
+    """Without scikit-learn's warning about classes smaller than the number of folds: groups decide here."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        yield from splits

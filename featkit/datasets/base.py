@@ -1,0 +1,74 @@
+"""The corpus contract: a corpus is one file with its licence, citation and label map, and yields clips."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from featkit.errors import DataError
+
+
+@dataclass(frozen=True, order=True)
+class Clip:
+    """One recording of one speaker showing one emotion: the noun that all of featkit shares.
+
+    ``speaker`` and ``text`` (which sentence) are None where the corpus does not know them.
+    """
+
+    path: Path
+    label: str
+    speaker: str | None = None
+    text: str | None = None
+
+
+class Dataset(ABC):
+    """A corpus on disk. Subclasses state where it comes from and write ``clips``.
+
+    Parameters
+    ----------
+    root
+        Folder (or file) of the unpacked corpus.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    labels: ClassVar[tuple[str, ...] | None]
+    """The emotions of the corpus in featkit's common names; None where the data decide."""
+    languages: ClassVar[tuple[str, ...]] = ()
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    url: ClassVar[str]
+    synthetic: ClassVar[bool] = False
+    """True where the recordings are not of people; every score shown on them says so."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @abstractmethod
+    def clips(self) -> Iterator[Clip]:
+        """Yield every clip in a fixed order. Raises `DataError` where the corpus is not found or not read."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r})"
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Audio files below ``root`` in sorted order; an error names what is missing."""
+        if not self.root.is_dir():
+            raise DataError(
+                f"{self.name}: the folder '{self.root}' does not exist; name the unpacked {self.title} corpus."
+            )
+        files = sorted(p for p in self.root.rglob(pattern) if p.suffix.lower() in AUDIO_SUFFIXES)
+        if not files:
+            raise DataError(
+                f"{self.name}: no audio file was found below '{self.root}'; name the unpacked {self.title} corpus."
+            )
+        return files
+
+
+AUDIO_SUFFIXES = frozenset(
+    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".mp4", ".wma", ".amr"]
+)
+"""What counts as audio when a folder is searched. A file that is named is always tried."""

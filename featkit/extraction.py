@@ -1,0 +1,121 @@
+"""Many clips → features: the one road that training, evaluation, tables and prediction all take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from featkit.audio import as_wave, name_of
+from featkit.errors import FeatkitError, FeatureError
+from featkit.features.base import FeatureExtractor, Features, View, find_extractor
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that could not be used, and why."""
+
+    clip: str
+    reason: str
+
+
+def extract(
+    clips: Sequence[Any],
+    features: str | FeatureExtractor = "mfcc39",
+    view: View = "functionals",
+    *,
+    pad_short: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Features]:
+    """Extract features once, to be used wherever clips are: in ``fit``, ``predict``, ``GridSearchCV``, ``evaluate``.
+
+    Parameters
+    ----------
+    clips
+        Paths, waves (n_samples,) at 16 000 Hz, or `Features`, which are checked and passed on.
+    features
+        Name of a set, names joined by ``+``, or an extractor.
+    view
+        "functionals", one vector a clip, or "frames", (time, dims).
+    pad_short
+        Append silence to clips that are too short instead of refusing them.
+    n_jobs
+        joblib workers; -1 for all cores. Any joblib engine serves (``joblib.parallel_config``).
+    progress
+        Show a bar with the time left.
+
+    Raises
+    ------
+    FeatkitError
+        The first clip that cannot be used, by name. `extract_all` collects them instead.
+    """
+    results = _results(clips, features, view, pad_short, n_jobs, progress)
+    found: list[Features] = []
+    for result in results:
+        if isinstance(result, FeatkitError):
+            raise result
+        found.append(result)
+    return found
+
+
+def extract_all(
+    clips: Sequence[Any],
+    features: str | FeatureExtractor = "mfcc39",
+    view: View = "functionals",
+    *,
+    pad_short: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> tuple[list[Features | None], list[Failure]]:
+    """As `extract`, but a bad clip costs one row: its place holds None, and a `Failure` says why."""
+    found: list[Features | None] = []
+    failures: list[Failure] = []
+    for i, result in enumerate(_results(clips, features, view, pad_short, n_jobs, progress)):
+        if isinstance(result, FeatkitError):
+            failures.append(Failure(name_of(clips[i], i), str(result)))
+            found.append(None)
+        else:
+            found.append(result)
+    return found, failures
+
+
+def _results(
+    clips: Sequence[Any],
+    features: str | FeatureExtractor,
+    view: View,
+    pad_short: bool,
+    n_jobs: int | None,
+    progress: bool,
+) -> Iterator[Features | FeatkitError]:
+    extractor = find_extractor(features)
+    # Decoding, onnxruntime and openSMILE all release the GIL: threads share one extractor and start at once.
+    workers = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    results = workers(delayed(_one)(clip, name_of(clip, i), extractor, view, pad_short) for i, clip in enumerate(clips))
+    bar = tqdm(results, total=len(clips), desc=extractor.name, unit="clip", disable=not progress, leave=False)
+    yield from bar
+
+
+def _one(clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool) -> Features | FeatkitError:
+    try:
+        return extract_one(clip, where, extractor, view, pad_short)
+    except FeatkitError as error:
+        return error
+
+
+def extract_one(clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool) -> Features:
+    """One clip → one view. `Features` of the same specification and view pass; others are refused."""
+    if not isinstance(clip, Features):
+        values = extractor.extract(as_wave(clip, where), view, where, pad_short)
+        return Features(values, view, extractor.spec_hash)
+    if clip.spec_hash != extractor.spec_hash:
+        raise FeatureError(
+            f"{where}: these features have specification {clip.spec_hash}; {extractor.name} with these settings is "
+            f"{extractor.spec_hash}. Extract them again with the same settings."
+        )
+    if clip.view != view:
+        raise FeatureError(f"{where}: these are {clip.view}; the backend reads {view}. Extract view='{view}'.")
+    return clip

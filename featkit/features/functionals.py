@@ -1,0 +1,79 @@
+"""Default functionals: nine statistics over time of every frame column, defined as an ONNX graph.
+
+Moments can be ruled by one outlying frame, so the shape of the distribution is given by percentiles instead of
+skewness and kurtosis. Silence and a single frame give finite numbers.
+
+=============  ==========================================================================
+``mean``       mean over time
+``std``        standard deviation over time (population, divided by n)
+``p5 … p95``   5th, 25th, 50th, 75th, 95th percentile, linear between frames as in NumPy
+``slope``      slope of the least-squares line over time, per frame
+``absdelta``   mean absolute difference between neighbouring frames
+=============  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featkit.graph import GraphBuilder, run, session
+
+PERCENTILES = (5, 25, 50, 75, 95)
+STATISTICS = ("mean", "std", *(f"p{q}" for q in PERCENTILES), "slope", "absdelta")
+
+
+def functionals(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Statistics over time. (time, dims) -> (9 * dims,), statistic by statistic: all means first."""
+    return run(_session(), frames[None])[0]
+
+
+def functional_names(frame_names: list[str]) -> list[str]:
+    """Column names in the order of the values."""
+    return [f"{name}_{statistic}" for statistic in STATISTICS for name in frame_names]
+
+
+def add_functionals(g: GraphBuilder, frames: str) -> str:
+    """Write the statistics into a graph. (batch, time, dims) -> (batch, 9 * dims)."""
+    x = g.op("Transpose", frames, perm=[0, 2, 1])  # (batch, dims, time): every statistic runs along a row
+    length = g.op("Shape", x, start=2, end=3)
+    last = g.op("Sub", length, g.ints(1))
+    last_f = g.op("Cast", last, to=1)
+    steps = g.op("Max", last_f, g.constant([1.0]))  # a single frame has no slope and no difference: 0 / 1
+
+    mean = g.op("ReduceMean", x, axes=[2], keepdims=1)
+    centred = g.op("Sub", x, mean)
+    std = g.op("Sqrt", g.op("ReduceMean", g.op("Mul", centred, centred), axes=[2], keepdims=1))
+
+    ordered = g.op("TopK", x, length, axis=2, largest=0, sorted=1, outputs=2)[0]  # sorted once for all percentiles
+    position = g.op("Mul", last_f, g.constant([q / 100 for q in PERCENTILES]))
+    floor = g.op("Floor", position)
+    low = g.op("Gather", ordered, g.op("Cast", floor, to=7), axis=2)
+    high = g.op("Gather", ordered, g.op("Cast", g.op("Ceil", position), to=7), axis=2)
+    fraction = g.op("Sub", position, floor)
+    percentiles = g.op("Add", low, g.op("Mul", g.op("Sub", high, low), fraction))
+
+    index = g.op("Range", g.constant(0, np.int64), g.op("Squeeze", length), g.constant(1, np.int64))
+    time = g.op("Sub", g.op("Cast", index, to=1), g.op("Mul", last_f, g.constant([0.5])))
+    energy = g.op("ReduceSum", g.op("Mul", time, time), keepdims=1)
+    energy = g.op("Max", energy, g.constant([0.5]))
+    slope = g.op("Div", g.op("MatMul", centred, g.op("Unsqueeze", time, g.ints(1))), energy)
+
+    later = g.op("Slice", x, g.ints(1), length, g.ints(2))
+    earlier = g.op("Slice", x, g.ints(0), last, g.ints(2))
+    change = g.op("ReduceSum", g.op("Abs", g.op("Sub", later, earlier)), g.ints(2), keepdims=1)
+    absdelta = g.op("Div", change, steps)
+
+    table = g.op("Concat", mean, std, percentiles, slope, absdelta, axis=2)  # (batch, dims, 9)
+    return str(g.op("Flatten", g.op("Transpose", table, perm=[0, 2, 1]), axis=1))
+
+
+@cache
+def _session() -> Any:
+    g = GraphBuilder("functionals")
+    frames = g.input("frames", ["batch", "time", "dims"])
+    g.output(add_functionals(g, frames), "functionals", ["batch", "values"])
+    return session(g.model())

@@ -1,0 +1,88 @@
+"""openSMILE's feature sets, computed by the ``opensmile`` package itself.
+
+openSMILE is free for research and private use only (audEERING's licence); a model trained on its features carries
+that note in its metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import opensmile
+
+from featkit.audio import SAMPLE_RATE, Wave
+from featkit.features.base import Array, FeatureExtractor, View
+
+
+@dataclass
+class OpenSmileSet(FeatureExtractor):
+    """One of openSMILE's standard sets: frames are its low-level descriptors, functionals its functionals."""
+
+    feature_set: ClassVar[opensmile.FeatureSet]
+    licence: ClassVar[str | None] = "openSMILE features: research and private use only (audEERING licence)"
+
+    @property
+    def min_samples(self) -> int:
+        """100 ms. Below it openSMILE answers with zeros, below 60 ms with NaN, and only warns."""
+        return SAMPLE_RATE // 10
+
+    def frames(self, wave: Wave) -> Array:
+        """Low-level descriptors every 10 ms. -> (time, dims)."""
+        return np.ascontiguousarray(_smile(self.feature_set, "frames")(wave, SAMPLE_RATE)[0].T)
+
+    def functionals(self, wave: Wave) -> Array:
+        """The set's own functionals. -> (dims,)."""
+        values: Array = _smile(self.feature_set, "functionals")(wave, SAMPLE_RATE)[0, :, 0]
+        return values
+
+    @property
+    def frame_names(self) -> list[str]:
+        """openSMILE's names."""
+        return list(_smile(self.feature_set, "frames").feature_names)
+
+    @property
+    def functional_names(self) -> list[str]:
+        """openSMILE's names."""
+        return list(_smile(self.feature_set, "functionals").feature_names)
+
+
+@cache
+def _smile(feature_set: opensmile.FeatureSet, view: View) -> Any:
+    """The engine is built once a process: building it costs as much as a clip."""
+    level = opensmile.FeatureLevel.LowLevelDescriptors if view == "frames" else opensmile.FeatureLevel.Functionals
+    return opensmile.Smile(feature_set=feature_set, feature_level=level)
+
+
+class EGeMAPS(OpenSmileSet):
+    """eGeMAPSv02: 88 functionals, 25 low-level descriptors.
+
+    Source: Eyben et al. (2016), "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and
+    affective computing", IEEE Trans. Affective Computing 7(2).
+    """
+
+    name = "egemaps"
+    feature_set = opensmile.FeatureSet.eGeMAPSv02
+
+
+class GeMAPS(OpenSmileSet):
+    """GeMAPSv01b: 62 functionals, 18 low-level descriptors. Source: Eyben et al. (2016)."""
+
+    name = "gemaps"
+    feature_set = opensmile.FeatureSet.GeMAPSv01b
+
+
+class ComParE2016(OpenSmileSet):
+    """ComParE 2016: 6 373 functionals, 65 low-level descriptors. Source: Schuller et al. (2016), Interspeech."""
+
+    name = "compare2016"
+    feature_set = opensmile.FeatureSet.ComParE_2016
+
+
+class EmoBase(OpenSmileSet):
+    """emobase: 988 functionals, 26 low-level descriptors. Source: Eyben, Wöllmer & Schuller (2009), ACII."""
+
+    name = "emobase"
+    feature_set = opensmile.FeatureSet.emobase
