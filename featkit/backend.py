@@ -56,7 +56,8 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable label of each clip. -> (n,)."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        labels: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        return labels
 
 
 def find_backend(backend: str | Backend) -> Backend:
@@ -80,7 +81,8 @@ def balanced_weights(y: npt.NDArray[Any], sample_weight: Any = None) -> npt.NDAr
     given = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     classes, index = np.unique(y, return_inverse=True)
     total = np.bincount(index, weights=given, minlength=len(classes))
-    return given * (given.sum() / (len(classes) * total))[index]
+    weights: npt.NDArray[np.float64] = given * (given.sum() / (len(classes) * total))[index]
+    return weights
 
 
 def speaker_folds(

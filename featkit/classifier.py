@@ -138,8 +138,8 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable emotion of each clip. -> (n,)."""
-        proba = self.predict_proba(X)
-        return self.classes_[np.argmax(proba, axis=1)]
+        labels: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        return labels
 
     def extract(self, X: Any) -> list[Features]:
         """The features this estimator learns from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X."""
@@ -178,8 +178,6 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(X, (str, os.PathLike)):
             raise DataError(f"X is one path ({X}); give a list of paths: [{X!r}].")
         if hasattr(X, "dtypes") or hasattr(X, "toarray") or (isinstance(X, np.ndarray) and _numeric(X)):
-            if reset:
-                self._check_feature_names(X)
             rows = check_array(X, dtype=np.float32)
             if reset:
                 self.n_features_in_ = rows.shape[1]
@@ -189,22 +187,17 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
             raise DataError("X is empty: there is no clip to work on.")
         return clips
 
-    def _check_feature_names(self, X: Any) -> None:
-        from sklearn.utils.validation import _check_feature_names
-
-        _check_feature_names(self, X, reset=True)
-
     @staticmethod
-    def _labels(y: Any, clips: list[Any]) -> npt.NDArray[Any]:
+    def _labels(y: Any, clips: list[Any]) -> Any:
         if y is None:
             raise DataError("SERClassifier requires y to be passed, but the target y is None.")
         y = column_or_1d(y, warn=True)
         check_consistent_length(clips, y)
-        if y.dtype.kind == "O" and any(not isinstance(label, (str, int, np.integer)) for label in y):
-            bad = next(i for i, label in enumerate(y) if not isinstance(label, (str, int, np.integer)))
-            raise DataError(f"Label {bad} is {y[bad]!r}; labels are strings. Drop the clip or give it a label.")
-        if y.dtype.kind == "O":
-            y = y.astype(str) if isinstance(y[0], str) else y.astype(int)
+        if y.dtype.kind == "O":  # a pandas column, or a list with a hole in it
+            for i, label in enumerate(y):
+                if not isinstance(label, str | int | np.integer):
+                    raise DataError(f"Label {i} is {label!r}; labels are strings. Drop the clip or give it a label.")
+            y = np.array(y.tolist())
         check_classification_targets(y)
         labels, counts = np.unique(y, return_counts=True)
         if len(labels) < 2:

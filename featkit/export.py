@@ -69,7 +69,7 @@ def export(
     labels = [str(label) for label in classifier.classes_]
     front = extractor.to_onnx(backend.consumes)
     model = _assemble(front, backend.to_onnx(), labels)
-    recipe = {
+    recipe: dict[str, Any] = {
         "format": RECIPE_FORMAT,
         "featkit_version": _version(),
         "labels": labels,
@@ -168,7 +168,7 @@ def _waves(classifier: SERClassifier, clips: list[Any]) -> list[Wave]:
 def _made_speech() -> list[Wave]:
     from featkit.datasets.synthetic import EMOTIONS, synthesise
 
-    return [synthesise(emotion) for emotion in EMOTIONS]
+    return [synthesise(emotion, speaker=0, sentence=0, take=0) for emotion in EMOTIONS]
 
 
 def _version() -> str:

@@ -63,7 +63,8 @@ class Model:
 
     def predict(self, clips: Sequence[Any]) -> npt.NDArray[np.str_]:
         """The most probable emotion of each clip. -> (n,)."""
-        return np.array(self.labels)[self.predict_proba(clips).argmax(axis=1)]
+        labels: npt.NDArray[np.str_] = np.array(self.labels)[self.predict_proba(clips).argmax(axis=1)]
+        return labels
 
     def _run(self, clip: Any, where: str) -> npt.NDArray[np.float32]:
         wave, pad_short = as_wave(clip, where), self.recipe["pad_short"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -62,9 +63,11 @@ random_state, progress
 
     def _add_module(self, g: GraphBuilder, x: str) -> str:
         # Written by hand: 20 nodes that hold at any batch and length, in 0.04 s; torch's exporter takes 5-40 s.
-        net: _Network = self.module_
+        net = self.module_
+        assert isinstance(net, _Network)
         x = g.op("Transpose", x, perm=[0, 2, 1])
         for block in net.blocks:
+            assert isinstance(block, _Block)
             weight, bias = block.folded()
             x = g.op("Relu", g.op("Conv", x, g.constant(weight), g.constant(bias), pads=[1, 1]))
             x = g.op("MaxPool", x, kernel_shape=[2], strides=[2], ceil_mode=1)
@@ -112,7 +115,7 @@ class _Network(nn.Module):
     def __init__(self, dims: int, channels: tuple[int, ...], hidden: int, dropout: float, classes: int) -> None:
         super().__init__()
         sizes = [dims, *channels]
-        self.blocks = nn.ModuleList(_Block(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.blocks = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(sizes))
         self.lstm = nn.LSTM(sizes[-1], hidden, batch_first=True, bidirectional=True)
         self.norm = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(dropout)
@@ -130,7 +133,7 @@ class _Network(nn.Module):
 
 
 def _onnx_lstm(lstm: nn.LSTM) -> list[npt.NDArray[Any]]:
-    """W, R and B of ONNX's LSTM. torch stacks the gates input, forget, cell, output; ONNX input, output, forget, cell."""
+    """W, R, B of ONNX's LSTM. torch stacks the gates input, forget, cell, output; ONNX input, output, forget, cell."""
     order = [0, 3, 1, 2]
 
     def gates(name: str) -> npt.NDArray[Any]:

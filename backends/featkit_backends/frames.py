@@ -163,7 +163,7 @@ class FramesBackend(Backend):
             weight = data.weight[batch]
             loss = (losses * weight).sum() / weight.sum().clamp(min=1e-12)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.module_.parameters(), 5.0)
             optimiser.step()
             total += float(loss.detach()) * float(weight.sum())
@@ -208,7 +208,7 @@ def _pad(clips: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _batches(data: _Clips, train: npt.NDArray[Any], size: int) -> Iterator[npt.NDArray[Any]]:
-    """Random batches of clips of like length, so that little is padding. None has one clip only, for batch statistics."""
+    """Random batches of clips of like length, so that little is padding. None is a single clip: batch norm needs two."""
     order = torch.from_numpy(train)[torch.randperm(len(train))].tolist()
     pool = 8 * size
     batches = []

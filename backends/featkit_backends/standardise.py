@@ -15,7 +15,7 @@ CLIP = 5.0
 
 
 class Standardiser:
-    """Mean 0 and deviation 1 for every column, clipped at ±5. Fitted inside the training fold, exported in the graph."""
+    """Mean 0 and deviation 1 for every column, clipped at ±5. Fitted inside the fold, exported in the graph."""
 
     def __init__(self, X: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64] | None = None) -> None:
         X = X.astype(np.float64)
@@ -28,7 +28,8 @@ class Standardiser:
 
     def __call__(self, X: npt.NDArray[Any]) -> Float:
         """(…, dims) -> (…, dims)."""
-        return np.clip((np.asarray(X, dtype=np.float32) - self.mean) * self.factor, -CLIP, CLIP)
+        clipped: Float = np.clip((np.asarray(X, dtype=np.float32) - self.mean) * self.factor, -CLIP, CLIP)
+        return clipped
 
     def add(self, g: GraphBuilder, x: str) -> str:
         """Write the same into a graph."""

@@ -69,6 +69,26 @@ class Dataset(ABC):
 
 
 AUDIO_SUFFIXES = frozenset(
-    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".mp4", ".wma", ".amr"]
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".m4a",
+        ".aac",
+        ".mp4",
+        ".wma",
+        ".amr",
+    ]
 )
 """What counts as audio when a folder is searched. A file that is named is always tried."""

@@ -1,0 +1,189 @@
+"""Honest scores: speakers of the test fold are never heard in training, and everything is learned inside the fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+from tqdm import tqdm
+
+from featkit import metrics
+from featkit.errors import DataError, LeakageError
+
+if TYPE_CHECKING:
+    from featkit.classifier import SERClassifier
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions of every clip by a model that has not heard its speaker, and the scores that follow."""
+
+    y_true: npt.NDArray[Any]
+    y_pred: npt.NDArray[Any]
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[Any]
+    speakers: npt.NDArray[Any] | None
+    protocol: str
+    """As it stands in tables: "leave one of 10 speakers out" or "5 random folds, SPEAKERS LEAK"."""
+
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """(labels, labels) counts: rows are the truth, columns the prediction."""
+        return metrics.confusion(self.y_true, self.y_pred, self.labels)
+
+    @property
+    def wa(self) -> float:
+        """Accuracy."""
+        return metrics.wa(self.confusion)
+
+    @property
+    def ua(self) -> float:
+        """Mean recall over the emotions."""
+        return metrics.ua(self.confusion)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 over the emotions."""
+        return metrics.macro_f1(self.confusion)
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """Recall of each emotion."""
+        return {str(k): float(v) for k, v in zip(self.labels, metrics.recalls(self.confusion), strict=True)}
+
+    @cached_property
+    def ua_interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of UA by bootstrap over speakers; None where speakers are not known."""
+        if self.speakers is None:
+            return None
+        tables = [
+            metrics.confusion(self.y_true[own], self.y_pred[own], self.labels)
+            for own in (self.speakers == speaker for speaker in np.unique(self.speakers))
+        ]
+        return metrics.ua_interval(np.stack(tables))
+
+    def summary(self) -> dict[str, Any]:
+        """Scores and how they were measured, as plain data."""
+        return {
+            "protocol": self.protocol,
+            "clips": len(self.y_true),
+            "speakers": None if self.speakers is None else len(np.unique(self.speakers)),
+            "WA": round(self.wa, 4),
+            "UA": round(self.ua, 4),
+            "UA_95": None if self.ua_interval is None else [round(end, 4) for end in self.ua_interval],
+            "macro_F1": round(self.macro_f1, 4),
+            "recalls": {label: round(recall, 4) for label, recall in self.recalls.items()},
+        }
+
+
+def evaluate(
+    classifier: SERClassifier,
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    *,
+    cv: int | Literal["loso"] = "loso",
+    allow_leakage: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+) -> Evaluation:
+    """Cross-validate by speaker. Features are extracted once; everything that is learned is learned in each fold.
+
+    Parameters
+    ----------
+    classifier
+        An estimator; clones of it are fitted.
+    X, y
+        Clips and labels, as for ``fit``.
+    groups
+        (n,) speakers.
+    cv
+        "loso" leaves one speaker out at a time; a number makes so many folds of whole speakers.
+    allow_leakage
+        Evaluate without speakers, by random folds. Such scores are too high, typically by 5 to 20 points, and the
+        protocol says so.
+    seed
+        Seed of the folds, where they are drawn.
+    progress
+        Show a bar over the folds.
+
+    Raises
+    ------
+    LeakageError
+        There are no speakers and leakage is not allowed.
+    DataError
+        There are too few speakers, or an emotion is heard from one speaker only.
+
+    Examples
+    --------
+    >>> from featkit import SERClassifier, evaluate
+    >>> rng = np.random.default_rng(0)
+    >>> loudness = [0.01, 0.2] * 6
+    >>> waves = [rng.normal(0, level, 8_000) for level in loudness]
+    >>> result = evaluate(SERClassifier(), waves, ["calm", "anger"] * 6, groups=list("aaaabbbbcccc"))
+    >>> result.ua, result.protocol
+    (1.0, 'leave one of 3 speakers out')
+    """
+    y = np.asarray(y)
+    speakers = None if groups is None else np.asarray(groups)
+    folds, protocol = _folds(y, speakers, cv, allow_leakage, seed)
+    clips = classifier.extract(X)
+    labels = np.unique(y)
+    probabilities = np.zeros((len(y), len(labels)), dtype=np.float32)
+    predictions = np.empty_like(y)
+    for train, test in tqdm(folds, desc=protocol, unit="fold", disable=not progress, leave=False):
+        fold = clone(classifier).set_params(progress=False)
+        heard = None if speakers is None else speakers[train]
+        fold.fit([clips[i] for i in train], y[train], groups=heard)
+        proba = fold.predict_proba([clips[i] for i in test])
+        probabilities[np.ix_(test, np.searchsorted(labels, fold.classes_))] = proba
+        predictions[test] = fold.classes_[proba.argmax(axis=1)]
+    return Evaluation(y, predictions, probabilities, labels, speakers, protocol)
+
+
+def _folds(
+    y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, cv: int | Literal["loso"], allow_leakage: bool, seed: int
+) -> tuple[list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], str]:
+    """Index pairs and the name of the protocol."""
+    rows = np.zeros(len(y))
+    if cv != "loso" and (not isinstance(cv, int) or cv < 2):
+        raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
+    if speakers is None:
+        if not allow_leakage:
+            raise LeakageError(
+                "Evaluation needs speakers: without them the same voice stands in training and in test, and the score "
+                "is too high. Give groups=speakers, or allow_leakage=True to see it anyway."
+            )
+        n = 5 if cv == "loso" else cv
+        if np.unique(y, return_counts=True)[1].min() < n:
+            raise DataError(f"{n} folds need at least {n} clips of every emotion; give a smaller cv or more clips.")
+        random = StratifiedKFold(n, shuffle=True, random_state=seed)
+        return list(random.split(rows, y)), f"{n} random folds, SPEAKERS LEAK"
+    n_speakers = len(np.unique(speakers))
+    wanted = 2 if cv == "loso" else cv
+    if n_speakers < wanted:
+        raise DataError(f"Evaluation by speaker needs at least {wanted} speakers for this cv; there are {n_speakers}.")
+    if cv == "loso":
+        folds, protocol = LeaveOneGroupOut().split(rows, y, speakers), f"leave one of {n_speakers} speakers out"
+    else:
+        splitter = StratifiedGroupKFold(cv, shuffle=True, random_state=seed)
+        folds, protocol = splitter.split(rows, y, speakers), f"{cv} folds of {n_speakers} speakers"
+    pairs = list(_checked(folds, y, speakers))
+    return pairs, protocol
+
+
+def _checked(folds: Any, y: npt.NDArray[Any], speakers: npt.NDArray[Any]) -> Iterator[Any]:
+    for train, test in folds:
+        unheard = set(y[test]) - set(y[train])
+        if unheard:
+            raise DataError(
+                f"The emotion '{sorted(unheard)[0]}' is spoken only by speaker {sorted(set(speakers[test]))[0]}, so it "
+                "cannot be learned from the others. Add speakers, or leave the emotion out."
+            )
+        yield train, test
