@@ -1,11 +1,12 @@
-"""Any file or array → wave: (n_samples,) float32, mono, −1 to 1, at 16 000 Hz. The door through which all audio enters."""
+"""Any file or array → wave: (n_samples,) float32, mono, −1 to 1, at 16 000 Hz. The door by which all audio enters."""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -28,9 +29,16 @@ MAX_SECONDS = 3_600
 RATES = (1_000, 768_000)
 """Hz, the lowest and highest rate a file may claim."""
 
-_BLOCK = 1 << 16  # frames decoded at a time: memory grows with what is there, not with what a header claims
+MAX_CHANNELS = 64
+"""More are refused in arrays: they are samples lying the wrong way round."""
+
+_BLOCK = 1 << 16  # samples decoded at a time: memory grows with what is there, not with what a header claims
 _FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
-_PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})  # what programs write that pipe a wav and know no length
+_FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
+# Where libsndfile's log says how much a header promises: "data : 96000 (should be 48000)".
+_SIZE_LINE = {"WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "AIFF": "ssnd", "AU": "data size"}
+# Sizes written by programs that stream and know no length: ffmpeg, libsndfile, sox, arecord.
+_PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFF00})
 
 
 def load(
@@ -94,6 +102,8 @@ def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
     array = np.asarray(samples)
     if array.ndim not in (1, 2):
         raise AudioError(f"Samples must be (n,) or (n, channels); these have shape {array.shape}.")
+    if array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS:
+        raise AudioError(f"Samples must be (n, channels); shape {array.shape} has {array.shape[1]} channels. Transpose?")
     if array.dtype.kind not in "fiu":
         raise AudioError(f"Samples must be floats or integers; these are {array.dtype}.")
     if not RATES[0] <= rate <= RATES[1]:
@@ -131,12 +141,14 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         raise AudioError(f"{where}: a wave is one-dimensional, mono; this one has shape {array.shape}.")
     if array.size == 0:
         raise AudioError(f"{where}: holds 0 samples; remove it or record it again.")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
     if not array.any():
         raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return array
 
 
 def at_least(wave: Wave, n_samples: int, pad: bool, where: str = "the clip") -> Wave:
@@ -170,12 +182,12 @@ def fit_length(
     >>> fit_length(np.ones(16_000, dtype=np.float32)).shape
     (48000,)
     """
+    if crop not in ("centre", "random"):
+        raise AudioError(f"crop must be 'centre' or 'random', not {crop!r}.")
     n = _n_samples(seconds)
     spare = wave.size - n
     if spare <= 0:
         return np.pad(wave, (0, -spare))
-    if crop not in ("centre", "random"):
-        raise AudioError(f"crop must be 'centre' or 'random', not {crop!r}.")
     start = spare // 2 if crop == "centre" else int(np.random.default_rng(seed).integers(spare + 1))
     return wave[start : start + n]
 
@@ -188,7 +200,8 @@ def segments(wave: Wave, seconds: float = 3.0, hop: float | None = None) -> npt.
     wave
         (n_samples,) at 16 000 Hz.
     seconds, hop
-        Length of a window and distance between windows, seconds. ``hop`` defaults to ``seconds``.
+        Length of a window and distance between windows, seconds. ``hop`` defaults to ``seconds``; a longer one
+        leaves gaps.
     """
     n, step = _n_samples(seconds), _n_samples(seconds if hop is None else hop)
     count = 1 + max(0, -(-(wave.size - n) // step))
@@ -209,72 +222,67 @@ def name_of(clip: Any, index: int) -> str:
 
 
 def _n_samples(seconds: float) -> int:
-    n = round(seconds * SAMPLE_RATE)
-    if n < 1:
-        raise AudioError(f"A length of {seconds} s holds no sample; give a positive number of seconds.")
-    return n
+    if not 1 / SAMPLE_RATE <= seconds <= MAX_SECONDS:
+        raise AudioError(f"A length must lie between one sample and {MAX_SECONDS} s; it is {seconds} s.")
+    return round(seconds * SAMPLE_RATE)
 
 
 def _decode(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     """Decode to (n,) float32 mono samples and their rate, Hz."""
-    if not path.exists():
-        raise AudioError(f"{path}: there is no such file.")
-    if not path.is_file():  # a fifo or device would block for ever
-        raise AudioError(f"{path}: is {'a folder' if path.is_dir() else 'not a regular file'}, not an audio file.")
     try:
+        if not path.exists():
+            raise AudioError(f"{path}: there is no such file.")
+        if not path.is_file():  # a fifo or device would block for ever
+            raise AudioError(f"{path}: is {'a folder' if path.is_dir() else 'not a regular file'}, not an audio file.")
         with path.open("rb") as stream:
             head = stream.read(512)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror}.") from None
     if not head:
         raise AudioError(f"{path}: the file is empty (0 bytes); copy or record it again.")
-    if path.suffix.lower() in _FFMPEG_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix == ".raw":
+        raise AudioError(f"{path}: raw samples tell neither their rate nor their format; convert the file to wav.")
+    if suffix in _FFMPEG_SUFFIXES:
         return _decode_with_ffmpeg(path)
     try:
-        with soundfile.SoundFile(path) as file:
-            return _read_blocks(file, path), file.samplerate
+        # As bytes outside Windows: a name in another encoding than the system's is opened too.
+        return _read(path if os.name == "nt" else os.fsencode(path), path)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: {_explain(error, head)}") from None
 
 
-def _read_blocks(file: Any, path: Path) -> npt.NDArray[np.float32]:
-    """Read to the true end, in blocks, averaging channels. The header's frame count is only compared afterwards."""
-    if not RATES[0] <= file.samplerate <= RATES[1]:
-        raise AudioError(f"{path}: claims a sample rate of {file.samplerate} Hz; the header is damaged.")
-    buffer = np.empty((_BLOCK, file.channels), dtype=np.float32)
-    blocks: list[npt.NDArray[np.float32]] = []
-    total, limit = 0, MAX_SECONDS * file.samplerate
-    while True:
+def _read(source: Any, path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """Read to the true end, in blocks, averaging channels. The header's length is only compared afterwards."""
+    with soundfile.SoundFile(source) as file:
+        if not RATES[0] <= file.samplerate <= RATES[1]:
+            raise AudioError(f"{path}: claims a sample rate of {file.samplerate} Hz; the header is damaged.")
+        buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype=np.float32)
+        blocks: list[npt.NDArray[np.float32]] = []
+        total, limit = 0, MAX_SECONDS * file.samplerate
         # buffer_read_into ignores the header's frame count, which is wrong in many MP3s.
-        n = file.buffer_read_into(buffer, dtype="float32")
-        if n == 0:
-            break
-        total += n
-        if total > limit:
-            raise AudioError(f"{path}: is longer than {MAX_SECONDS} s; cut it into clips first.")
-        blocks.append(buffer[:n].mean(axis=1) if file.channels > 1 else buffer[:n, 0].copy())
-    claimed = _claimed_frames(file)
-    if claimed is not None and total < claimed:
-        raise AudioError(
-            f"{path}: is truncated: {total} of {claimed} sample frames are there; copy or convert it again."
-        )
-    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
+        while n := file.buffer_read_into(buffer, dtype="float32"):
+            total += n
+            if total > limit:
+                raise AudioError(f"{path}: is longer than {MAX_SECONDS} s; cut it into clips first.")
+            blocks.append(buffer[:n].mean(axis=1) if file.channels > 1 else buffer[:n, 0].copy())
+        lack = _lack(file, total)
+        if lack:
+            raise AudioError(f"{path}: is truncated: {lack} are there; copy or convert it again.")
+        return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32), file.samplerate
 
 
-def _claimed_frames(file: Any) -> int | None:
-    """Sample frames that an uncompressed or FLAC header promises; None where a header may honestly be wrong."""
-    if file.format == "FLAC":
-        return int(file.frames) if file.frames < 1 << 40 else None  # a stream of unknown length says 2**63 - 1
-    if file.format in {"WAV", "WAVEX", "AIFF", "AU"}:
-        # libsndfile shortens `frames` to what is there and logs "data : 96000 (should be 48000)".
-        for line in file.extra_info.splitlines():
-            key, _, rest = line.partition(":")
-            if key.strip().lower() in {"data", "data size", "ssnd"} and "should be" in rest:
-                claimed, actual = (int(word.strip("()")) for word in rest.split() if word.strip("()").isdigit())
-                if claimed not in _PLACEHOLDER_SIZES and claimed > actual > 0:
-                    return int(file.frames * claimed / actual)
-                if claimed not in _PLACEHOLDER_SIZES and claimed > 0 == actual:
-                    return claimed
+def _lack(file: Any, total: int) -> str | None:
+    """What is there and what the header promises, if that is more. Only uncompressed files and FLAC promise."""
+    if file.format == "FLAC":  # a stream of unknown length says 2**63 - 1
+        return f"{total} of {file.frames} samples" if total < file.frames < 1 << 40 else None
+    for line in file.extra_info.lower().splitlines():
+        key, _, rest = line.partition(":")
+        sizes = re.match(r" (\d+) \(should be (\d+)\)", rest)
+        if sizes and key.strip() == _SIZE_LINE.get(file.format):
+            claimed, there = map(int, sizes.groups())
+            if claimed > there and claimed not in _PLACEHOLDER_SIZES:
+                return f"{there} of {claimed} bytes"
     return None
 
 
@@ -283,6 +291,8 @@ def _explain(error: Exception, head: bytes) -> str:
     reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".")
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the audio; fetch the real file."
+    if head.startswith(b"NIST_1A"):
+        return "is a NIST SPHERE file, probably compressed with shorten; convert it with sph2pipe."
     if all(byte in b"\t\n\r\x0c" or 32 <= byte < 127 for byte in head):
         return f"is text, not audio (it starts with {head[:24].decode('ascii').splitlines()[0]!r})."
     return f"cannot be decoded ({reason}); it is damaged or in a format that libsndfile does not read."
@@ -295,31 +305,15 @@ def _decode_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
             f"{path}: {path.suffix} needs the ffmpeg program, which is not installed. "
             "Install ffmpeg, or convert the file to wav or flac."
         )
-    command: Sequence[str] = [
-        ffmpeg,
-        "-v",
-        "error",
-        "-nostdin",
-        "-protocol_whitelist",
-        "file",
-        "-i",
-        f"file:{path}",
-    ]
-    command = [
-        *command,
-        "-vn",
-        "-ac",
-        "1",
-        "-ar",
-        str(SAMPLE_RATE),
-        "-t",
-        str(MAX_SECONDS),
-        "-f",
-        "f32le",
-        "-",
-    ]
+    # A wav through a pipe, so that channels, rate and length are treated as in every other file.
+    command = f"{ffmpeg} -v error -nostdin -protocol_whitelist file -i".split()
+    command += [f"file:{path}"]
+    command += f"-vn -t {MAX_SECONDS + 1} -fs {_FFMPEG_BYTES} -f wav -c:a pcm_f32le -".split()
     done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0 or not done.stdout:
+    if len(done.stdout) >= _FFMPEG_BYTES:
+        raise AudioError(f"{path}: expands to more than {_FFMPEG_BYTES >> 20} MB; cut it into clips first.")
+    try:
+        return _read(io.BytesIO(done.stdout), path)
+    except soundfile.LibsndfileError:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it decoded to nothing"]
-        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).")
-    return np.frombuffer(done.stdout, dtype="<f4").astype(np.float32), SAMPLE_RATE
+        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).") from None

@@ -61,12 +61,12 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
 
 
 def find_backend(backend: str | Backend) -> Backend:
-    """Name → backend with default settings. A backend is returned as it is."""
+    """Name, with settings where it needs any ("svm:C=10"), → backend. A backend is returned as it is."""
     if isinstance(backend, Backend):
         return backend
     if not isinstance(backend, str):
         raise PluginError(f"backend must be a name or a Backend, not {type(backend).__name__}.")
-    found: Backend = plugins.find("backends", backend)()
+    found: Backend = plugins.build("backends", backend)
     return found
 
 

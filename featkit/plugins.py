@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -50,6 +52,36 @@ def find(kind: Kind, name: str) -> Any:
         return points[name].load()
     except ModuleNotFoundError as error:
         raise missing(error, f"{_NOUN[kind]} '{name}'") from None
+
+
+def build(kind: Kind, text: str) -> Any:
+    """Make a plug-in from its name, with settings behind a colon where it needs any.
+
+    Examples
+    --------
+    >>> build("features", "mfcc39:n_mfcc=20,window=hamming").window
+    'hamming'
+
+    Raises
+    ------
+    PluginError
+        The name or a setting is unknown, or a package is missing.
+    """
+    name, _, settings = text.strip().partition(":")
+    plugin = find(kind, name)
+    known = list(inspect.signature(plugin).parameters)
+    params: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise PluginError(f"'{text}': settings are written name=value, as in '{name}:{known[0]}=…'.")
+        if key not in known:
+            raise PluginError(unknown(f"setting of {name}", key, known))
+        try:
+            params[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            params[key] = value  # a word
+    return plugin(**params)
 
 
 def unknown(noun: str, name: str, names: Iterable[str]) -> str:

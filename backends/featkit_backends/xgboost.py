@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
-from xgboost import XGBClassifier
+from xgboost import Booster, XGBClassifier
 
 from featkit.backend import Float, balanced_weights
 from featkit.graph import GraphBuilder
@@ -72,6 +73,7 @@ class XGBoost(FunctionalsBackend):
         self.xgb_ = XGBClassifier(**params, tree_method="hist")
         # XGBoost refuses string labels, so it learns the index of each label in classes_.
         self.xgb_.fit(X, index, sample_weight=weight)
+        _halve_gaps(self.xgb_.get_booster(), X)
         return self
 
     def predict_proba(self, X: Any) -> Float:
@@ -92,3 +94,24 @@ class XGBoost(FunctionalsBackend):
         x = g.input("functionals", ["batch", dims])
         g.output(g.include(probabilities_only(trees), x), "probabilities", ["batch", len(self.classes_)])
         return g.model()
+
+
+def _halve_gaps(booster: Booster, X: Float) -> None:
+    """Move every threshold from the training value it lies on halfway down to the next lower one.
+
+    Histogram trees cut exactly at values of training clips, so that the last bit of a feature, which depends on the
+    size of a batch, could send such a clip either way. The training clips stay in the same leaves.
+    """
+    model = json.loads(booster.save_raw("json"))
+    columns = [np.unique(column) for column in X.T]
+    for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
+        for node, child in enumerate(tree["left_children"]):
+            if child == -1:
+                continue
+            values, cut = columns[tree["split_indices"][node]], np.float32(tree["split_conditions"][node])
+            above = int(np.searchsorted(values, cut))
+            if 0 < above < len(values):
+                middle = values[above - 1] / 2 + values[above] / 2
+                # Between neighbouring floats there is no middle: clips below the threshold go left.
+                tree["split_conditions"][node] = float(middle if middle > values[above - 1] else values[above])
+    booster.load_model(bytearray(json.dumps(model).encode()))

@@ -41,6 +41,8 @@ class Dataset(ABC):
     licence: ClassVar[str]
     citation: ClassVar[str]
     url: ClassVar[str]
+    expected_clips: ClassVar[int | None] = None
+    """How many clips the complete corpus has; None where the data decide. A part of a corpus is no error."""
     synthetic: ClassVar[bool] = False
     """True where the recordings are not of people; every score shown on them says so."""
 
@@ -69,26 +71,6 @@ class Dataset(ABC):
 
 
 AUDIO_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".m4a",
-        ".aac",
-        ".mp4",
-        ".wma",
-        ".amr",
-    ]
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .aac .mp4 .wma .amr".split()
 )
 """What counts as audio when a folder is searched. A file that is named is always tried."""

@@ -247,18 +247,18 @@ def hash_spec(spec: Mapping[str, Any]) -> str:
 
 
 def find_extractor(features: str | FeatureExtractor) -> FeatureExtractor:
-    """Name → extractor with default settings; ``+`` joins several. An extractor is returned as it is.
+    """Name, with settings where it needs any, → extractor; ``+`` joins several. An extractor is returned as it is.
 
     Examples
     --------
-    >>> find_extractor("mfcc39+logmel").name
-    'mfcc39+logmel'
+    >>> find_extractor("mfcc39+logmel:n_mels=40").frame_names[-1]
+    'logmel_40'
     """
     if isinstance(features, FeatureExtractor):
         return features
     if not isinstance(features, str):
         raise FeatureError(f"features must be a name or a FeatureExtractor, not {type(features).__name__}.")
-    parts = tuple(plugins.find("features", name.strip())() for name in features.split("+"))
+    parts = tuple(plugins.build("features", name) for name in features.split("+"))
     return parts[0] if len(parts) == 1 else Fusion(parts)
 
 

@@ -106,7 +106,7 @@ def split_dft(n_fft: int) -> tuple[Matrix, Matrix, npt.NDArray[np.int64]]:
     Returns
     -------
     first
-        (2 * half, n1), half = n1 // 2 + 1: cosine rows, then negative sine rows; times frames of (n1, n2).
+        (2 * half, n1), half = n1 // 2 + 1: for each a a cosine row and a negative sine row; times frames of (n1, n2).
     second
         (half, 2 * n2, 2 * n2): for each a, real and imaginary input rows → real and imaginary output columns.
     bins
@@ -116,7 +116,7 @@ def split_dft(n_fft: int) -> tuple[Matrix, Matrix, npt.NDArray[np.int64]]:
     half = n1 // 2 + 1
     a, i = np.arange(half), np.arange(n1)
     angle = 2 * np.pi * np.outer(a, i) / n1
-    first = np.concatenate([np.cos(angle), -np.sin(angle)])
+    first = np.stack([np.cos(angle), -np.sin(angle)], axis=1).reshape(2 * half, n1)
     j, b = np.arange(n2), np.arange(n2)
     phase = 2 * np.pi * (a[:, None, None] * j[:, None] / n_fft + j[:, None] * b / n2)  # (half, j, b)
     real, imaginary = np.cos(phase), -np.sin(phase)

@@ -138,11 +138,10 @@ class MelExtractor(GraphExtractor):
         # A bin that comes twice counts half each time.
         weights = (mel / np.bincount(bins)).T[bins]
 
-        columns = g.op("Transpose", g.op("Reshape", frames, g.ints(-1, n1, n2)), perm=[0, 2, 1])
-        inner = g.op("MatMul", columns, g.constant(first.T))  # (rows, n2, 2 * half)
-        inner = g.op("Reshape", inner, g.ints(-1, n2, 2, half))
-        inner = g.op("Reshape", g.op("Transpose", inner, perm=[3, 0, 2, 1]), g.ints(half, -1, 2 * n2))
-        spectrum = g.op("MatMul", inner, g.constant(second))  # (half, rows, 2 * n2): real parts, imaginary parts
+        grid = g.op("Reshape", frames, g.ints(-1, n1, n2))
+        inner = g.op("Reshape", g.op("MatMul", g.constant(first), grid), g.ints(-1, half, 2 * n2))
+        inner = g.op("Transpose", inner, perm=[1, 0, 2])  # (half, rows, 2 * n2): real parts, imaginary parts
+        spectrum = g.op("MatMul", inner, g.constant(second))  # (half, rows, 2 * n2), the same
         square = g.op("Transpose", g.op("Mul", spectrum, spectrum), perm=[1, 0, 2])
         if self.power == 2:  # |X|² = re² + im²: the sum is left to the mel product
             both = weights.reshape(half, 1, n2, -1).repeat(2, axis=1)

@@ -1,4 +1,4 @@
-"""The synthetic corpus is complete, deterministic, kept on disk, and carries its emotions in the cues it claims."""
+"""The synthetic corpus is whole, deterministic and kept on disk, and its emotions lie in the cues it claims."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ def test_anger_is_higher_and_louder_than_sadness_in_every_speaker(speaker: int) 
 
 
 @pytest.mark.parametrize(("speaker", "low", "high"), [(0, 160, 260), (1, 90, 150)])
-def test_the_pitch_of_women_and_men_is_measured_where_it_should_be(
-    speaker: int, low: float, high: float
-) -> None:
+def test_the_pitch_of_women_and_men_is_measured_where_it_should_be(speaker: int, low: float, high: float) -> None:
     assert low < np.mean([mean_f0(synthesise("neutral", speaker, s, 0)) for s in range(3)]) < high
 
 
@@ -192,9 +190,7 @@ def test_a_root_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         next(corpus.clips())
 
 
-def test_the_default_root_is_in_the_cache_of_the_user(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_default_root_is_in_the_cache_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
     monkeypatch.setenv(variable, str(tmp_path))
     assert Synthetic().root == tmp_path / "featkit" / "synthetic"

@@ -1,0 +1,5 @@
+"""``python -m featkit``."""
+
+from featkit.cli import main
+
+main()

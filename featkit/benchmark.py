@@ -1,0 +1,128 @@
+"""Feature sets × backends on one corpus, as one table that says how each number was made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from featkit.backend import Backend, find_backend
+from featkit.classifier import SERClassifier
+from featkit.corpus import Corpus
+from featkit.errors import FeatkitError
+from featkit.evaluation import Evaluation, evaluate
+from featkit.extraction import Failure
+from featkit.features.base import FeatureExtractor, View, find_extractor
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One recipe, evaluated."""
+
+    corpus: str
+    synthetic: bool
+    features: str
+    backend: str
+    evaluation: Evaluation
+    cpu_seconds: float
+    """Training and prediction of all folds, without extraction."""
+
+    def summary(self) -> dict[str, Any]:
+        """The row as plain data."""
+        about = {"corpus": self.corpus, "synthetic": self.synthetic, "features": self.features, "backend": self.backend}
+        return about | self.evaluation.summary() | {"cpu_seconds": round(self.cpu_seconds, 2)}
+
+
+def benchmark(
+    corpus: Corpus,
+    features: Iterable[str | FeatureExtractor],
+    backends: Iterable[str | Backend],
+    *,
+    cv: int | Literal["loso"] = "loso",
+    allow_leakage: bool = False,
+    pad_short: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> tuple[list[Row], list[Failure]]:
+    """Evaluate every set with every backend. Each view of a set is extracted once.
+
+    Returns
+    -------
+    rows
+        One per pair.
+    failures
+        Clips that could not be used with a set; they are left out of its rows.
+    """
+    rows: list[Row] = []
+    failures: dict[tuple[str, str], Failure] = {}
+    named = [(str(backend), find_backend(backend)) for backend in backends]
+    for extractor in [find_extractor(name) for name in features]:
+        views: dict[View, Corpus] = {}
+        for name, backend in named:
+            view = backend.consumes
+            if view not in views:
+                views[view], bad = corpus.extracted(
+                    extractor, view, pad_short=pad_short, n_jobs=n_jobs, progress=progress
+                )
+                failures |= {(failure.clip, failure.reason): failure for failure in bad}
+            ready = views[view]
+            start = time.process_time()
+            result = evaluate(
+                SERClassifier(extractor, backend, pad_short=pad_short), ready.clips, ready.labels, ready.speakers,
+                cv=cv, allow_leakage=allow_leakage, progress=progress,
+            )  # fmt: skip
+            spent = time.process_time() - start
+            rows.append(Row(corpus.name, corpus.synthetic, extractor.name, name, result, spent))
+    return rows, list(failures.values())
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Title and Markdown table of rows that share corpus and protocol."""
+    first = rows[0]
+    result = first.evaluation
+    kind = " (SYNTHETIC speech: it shows that the program runs, not how well it does on people)"
+    title = (
+        f"{first.corpus}{kind if first.synthetic else ''}: {len(result.y_true)} clips, {len(result.labels)} emotions, "
+        f"{result.protocol}; UA with 95 % interval over speakers"
+    )
+    cells = [
+        {
+            "features": row.features,
+            "backend": row.backend,
+            "WA": f"{100 * row.evaluation.wa:.1f}",
+            "UA": f"{100 * row.evaluation.ua:.1f}{_interval(row.evaluation)}",
+            "macro-F1": f"{100 * row.evaluation.macro_f1:.1f}",
+            "CPU s": f"{row.cpu_seconds:.0f}" if row.cpu_seconds >= 10 else f"{row.cpu_seconds:.1f}",
+        }
+        for row in rows
+    ]
+    return f"{title}\n\n{markdown(cells)}"
+
+
+def markdown(rows: Sequence[dict[str, str]]) -> str:
+    """Aligned Markdown table; the keys of the first row are the heads.
+
+    Examples
+    --------
+    >>> print(markdown([{"set": "mfcc39", "UA": "74.6"}]))
+    | set    | UA   |
+    |--------|------|
+    | mfcc39 | 74.6 |
+    """
+    if not rows:
+        raise FeatkitError("There are no rows to show.")
+    heads = list(rows[0])
+    widths = [max(len(head), *(len(row[head]) for row in rows)) for head in heads]
+    lines = [[head.ljust(width) for head, width in zip(heads, widths, strict=True)]]
+    lines += [[row[head].ljust(width) for head, width in zip(heads, widths, strict=True)] for row in rows]
+    rendered = ["| " + " | ".join(line) + " |" for line in lines]
+    rendered.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(rendered)
+
+
+def _interval(evaluation: Evaluation) -> str:
+    if evaluation.ua_interval is None:
+        return ""
+    low, high = evaluation.ua_interval
+    return f" [{100 * low:.0f}, {100 * high:.0f}]"

@@ -1,0 +1,173 @@
+"""Own recordings, listed in a table of files and labels."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from featkit.datasets.base import Clip, Dataset
+from featkit.errors import DataError
+from featkit.plugins import missing
+
+REQUIRED = ("file", "label")
+OPTIONAL = ("speaker", "text")
+
+Row: TypeAlias = tuple[int, dict[str, str]]
+"""Row number and the cells by column."""
+
+
+class Manifest(Dataset):
+    """A table with the columns ``file``, ``label`` and, where known, ``speaker`` and ``text``; others are passed over.
+
+    Text tables are UTF-8 and separated by commas, semicolons or tabs, whichever the header has most of. Their rows are
+    counted as an editor counts lines: the header is row 1. Rows of parquet are counted from 1. Whether the files exist
+    is found out when their features are extracted.
+
+    Parameters
+    ----------
+    root
+        The table: ``.parquet``, or text under any other name. Relative files start from its folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     table = Path(folder, "clips.csv")
+    ...     _ = table.write_text("file,label,speaker\\nwav/1.wav,anger,mia\\n")
+    ...     clip = next(Manifest(table).clips())
+    >>> clip.path.name, clip.label, clip.speaker, clip.text
+    ('1.wav', 'anger', 'mia', None)
+    """
+
+    name = "manifest"
+    title = "manifest"
+    labels = None
+    licence = "that of the recordings"
+    citation = ""
+    url = ""
+
+    def clips(self) -> Iterator[Clip]:
+        """Yield the clips in the order of the rows. Raises `DataError` before the first if any row is wrong."""
+        if not self.root.is_file():
+            raise DataError(f"manifest: there is no file '{self.root}'; name a table (.csv, .tsv, .parquet).")
+        rows = _parquet_rows(self.root) if self.root.suffix.lower() == ".parquet" else _csv_rows(self.root)
+        if not rows:
+            raise DataError(f"manifest: '{self.root}' lists no clip below its header.")
+        clips = {row: self._clip(row, cells) for row, cells in rows}
+        self._check_unique(clips)
+        self._check_speakers(clips)
+        yield from clips.values()
+
+    def _clip(self, row: int, cells: dict[str, str]) -> Clip:
+        for column in REQUIRED:
+            if not cells[column]:
+                raise DataError(f"manifest: row {row} of '{self.root}' has no {column}; fill it in or drop the row.")
+        speaker, text = (cells.get(column) or None for column in OPTIONAL)
+        return Clip(self.root.parent / cells["file"], cells["label"], speaker, text)
+
+    def _check_unique(self, clips: dict[int, Clip]) -> None:
+        first: dict[str, int] = {}
+        for row, clip in clips.items():
+            earlier = first.setdefault(os.path.normpath(clip.path), row)
+            if earlier == row:
+                continue
+            labels = clips[earlier].label, clip.label
+            what = f"twice, as '{labels[0]}' and '{labels[1]}'" if labels[0] != labels[1] else "twice"
+            raise DataError(
+                f"manifest: rows {earlier} and {row} of '{self.root}' list '{clip.path}' {what}; drop one of them."
+            )
+
+    def _check_speakers(self, clips: dict[int, Clip]) -> None:
+        unknown = [row for row, clip in clips.items() if clip.speaker is None]
+        if unknown and len(unknown) < len(clips):
+            raise DataError(
+                f"manifest: row {unknown[0]} of '{self.root}' has no speaker, but other rows have one; give all rows "
+                "a speaker, or none."
+            )
+
+
+def _csv_rows(path: Path) -> list[Row]:
+    text = _decoded(path)
+    header_line = text.lstrip().partition("\n")[0]
+    # csv.Sniffer looks at the data, where a semicolon in a text is enough to mislead it.
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=header_line.count), strict=True)
+    table: list[tuple[int, list[str]]] = []
+    row = 1
+    try:
+        for line in reader:
+            cells = [cell.strip() for cell in line]
+            if any(cells):
+                table.append((row, cells))
+            row = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"manifest: row {row} of '{path}' is not valid CSV ({error}); look at its quotes.") from None
+    if not table:
+        raise DataError(f"manifest: '{path}' is empty; it needs the columns {', '.join(REQUIRED)}.")
+    (_, header), *body = table
+    columns = _columns(path, header)
+    for row, cells in body:
+        if len(cells) != len(header):
+            raise DataError(
+                f"manifest: row {row} of '{path}' has {len(cells)} cells, but the header has {len(header)}; put quotes "
+                "around a cell that contains the separator."
+            )
+    return [(row, {name: cells[place] for name, place in columns.items()}) for row, cells in body]
+
+
+def _decoded(path: Path) -> str:
+    """Text without a byte order mark, lines ended by ``\\n``."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"manifest: row {row} of '{path}' is not UTF-8 text; save the table as UTF-8 CSV.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parquet_rows(path: Path) -> list[Row]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ModuleNotFoundError as error:
+        raise missing(error, "parquet manifest") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            columns = _columns(path, names)
+            table = file.read(columns=[names[place] for place in columns.values()])
+    except (ArrowException, OSError) as error:
+        raise DataError(f"manifest: '{path}' cannot be read as parquet: {error}") from None
+    values = {name: table[names[place]].to_pylist() for name, place in columns.items()}
+    return [
+        (i + 1, {name: _cell(path, i + 1, name, column[i]) for name, column in values.items()})
+        for i in range(table.num_rows)
+    ]
+
+
+def _cell(path: Path, row: int, column: str, value: object) -> str:
+    """Text of a parquet cell, empty for null. A float is refused: it may be NaN, and 3.0 is no name."""
+    if value is None:
+        return ""
+    if not isinstance(value, str | int):
+        raise DataError(
+            f"manifest: row {row} of '{path}' has {value!r} for its {column}; save that column as text or integers."
+        )
+    return str(value).strip()
+
+
+def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
+    """Places of the columns that are ours, whatever their case."""
+    names = [name.strip().lower() for name in header]
+    for name in (*REQUIRED, *OPTIONAL):
+        if names.count(name) > 1:
+            raise DataError(f"manifest: '{path}' has {names.count(name)} columns '{name}'; keep one.")
+    for name in REQUIRED:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Is it '{near[0]}'?" if near else ""
+            raise DataError(f"manifest: '{path}' has no column '{name}'.{hint} Its columns: {', '.join(names)}.")
+    return {name: names.index(name) for name in (*REQUIRED, *OPTIONAL) if name in names}

@@ -1,0 +1,28 @@
+"""Fixtures for all tests. Those that need a real corpus skip where it is not on this computer."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("FEATKIT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+"""Folder with the unpacked corpora: ``emodb/`` and ``ravdess/``."""
+
+
+def _corpus(name: str) -> Path:
+    root = DATA / name
+    if not root.is_dir():
+        pytest.skip(f"no {name} corpus at '{root}'; set FEATKIT_DATA to the folder that holds it")
+    return root
+
+
+@pytest.fixture(scope="session")
+def emodb_root() -> Path:
+    """EMO-DB as unpacked: 535 files."""
+    return _corpus("emodb")
+
+
+@pytest.fixture(scope="session")
+def ravdess_root() -> Path:
+    """RAVDESS speech as unpacked: 1440 files."""
+    return _corpus("ravdess")

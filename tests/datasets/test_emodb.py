@@ -1,0 +1,74 @@
+"""EMO-DB is read from its file names, and a name that does not fit is never guessed at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from featkit.datasets.emodb import EmoDB
+from featkit.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("letter", "label"),
+    [
+        ("W", "anger"),
+        ("L", "boredom"),
+        ("E", "disgust"),
+        ("A", "fear"),
+        ("F", "happiness"),
+        ("T", "sadness"),
+        ("N", "neutral"),
+    ],
+)
+def test_each_letter_is_its_german_emotion(tmp_path: Path, letter: str, label: str) -> None:
+    (tmp_path / f"16b10{letter}d.wav").touch()
+    (clip,) = EmoDB(tmp_path).clips()
+    assert (clip.label, clip.speaker, clip.text) == (label, "16", "b10")
+
+
+def test_clips_are_found_in_the_wav_folder_and_come_in_order(tmp_path: Path) -> None:
+    (tmp_path / "wav").mkdir()
+    for name in ("08a01Na.flac", "03b02Wa.WAV", "erkennung.txt"):
+        (tmp_path / "wav" / name).touch()
+    assert [clip.path for clip in EmoDB(tmp_path).clips()] == [
+        tmp_path / "wav" / "03b02Wa.WAV",
+        tmp_path / "wav" / "08a01Na.flac",
+    ]
+
+
+@pytest.mark.parametrize("stem", ["03a01Xa", "3a01Wa", "03c01Wa", "03a01wa", "03a01W", "03a01Wab", "anger", "٠٣a01Wa"])
+def test_a_name_that_does_not_fit_is_an_error(tmp_path: Path, stem: str) -> None:
+    (tmp_path / f"{stem}.wav").touch()
+    with pytest.raises(DataError, match=rf"emodb: the name of '.*{stem}\.wav' does not fit SSTTTEv: .* WLEAFTN"):
+        list(EmoDB(tmp_path).clips())
+
+
+def test_the_same_clip_in_two_places_is_an_error(tmp_path: Path) -> None:
+    for name in ("03a01Wa.wav", "03a01Wa.flac"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"emodb: '.*03a01Wa\.wav' is the same clip as '.*03a01Wa\.flac'\. Keep one"):
+        list(EmoDB(tmp_path).clips())
+
+
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"emodb: the folder '.*nowhere' does not exist; name the unpacked EMO-DB"):
+        list(EmoDB(tmp_path / "nowhere").clips())
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(DataError, match="emodb: no audio file was found below"):
+        list(EmoDB(tmp_path).clips())
+
+
+def test_the_complete_corpus_has_the_published_counts(emodb_root: Path) -> None:
+    clips = list(EmoDB(emodb_root).clips())
+    assert len(clips) == EmoDB.expected_clips == 535
+    assert len({clip.speaker for clip in clips}) == 10
+    assert len({clip.text for clip in clips}) == 10
+    assert Counter(clip.label for clip in clips) == {
+        "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79,
+    }  # fmt: skip

@@ -1,0 +1,67 @@
+"""A folder of folders: the name of the sub-folder is the label, and audio without one is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featkit.datasets.folder import Folder
+from featkit.errors import DataError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_labels_are_the_sub_folders_however_deep_the_files_lie(tmp_path: Path) -> None:
+    touch(tmp_path, "sad/b.wav", "sad/a.flac", "angry/mia/day 1/x.ogg", "angry/notes.txt", "readme.md")
+    assert [(clip.path.relative_to(tmp_path).as_posix(), clip.label) for clip in Folder(tmp_path).clips()] == [
+        ("angry/mia/day 1/x.ogg", "angry"),
+        ("sad/a.flac", "sad"),
+        ("sad/b.wav", "sad"),
+    ]
+
+
+def test_speakers_and_texts_are_not_known(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/mia/x.wav")
+    (clip,) = Folder(tmp_path).clips()
+    assert clip.speaker is None
+    assert clip.text is None
+
+
+def test_one_label_is_enough_to_list_the_clips(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/1.wav", "angry/2.wav")
+    assert {clip.label for clip in Folder(tmp_path).clips()} == {"angry"}
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/1.wav", "angry/._1.wav", ".trash/2.wav", "._3.wav", "__MACOSX/angry/._1.wav")
+    assert [clip.path.name for clip in Folder(tmp_path).clips()] == ["1.wav"]
+
+
+def test_the_root_itself_may_be_hidden(tmp_path: Path) -> None:
+    touch(tmp_path, ".cache/angry/1.wav")
+    assert len(list(Folder(tmp_path / ".cache").clips())) == 1
+
+
+def test_audio_outside_the_sub_folders_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/1.wav", "2.wav")
+    with pytest.raises(
+        DataError, match=r"folder: '.*2\.wav' is in no sub-folder, .* Move it to '.*EMOTION.2\.wav', or"
+    ):
+        list(Folder(tmp_path).clips())
+
+
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"folder: the folder '.*nowhere' does not exist"):
+        list(Folder(tmp_path / "nowhere").clips())
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/notes.txt")
+    with pytest.raises(DataError, match="folder: no audio file was found below"):
+        list(Folder(tmp_path).clips())
