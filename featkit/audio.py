@@ -36,7 +36,9 @@ _BLOCK = 1 << 16  # samples decoded at a time: memory grows with what is there, 
 _FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
 _FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
 # Where libsndfile's log says how much a header promises: "data : 96000 (should be 48000)".
-_SIZE_LINE = {"WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "AIFF": "ssnd", "AU": "data size"}
+_SIZE_LINE = {
+    "WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "AIFF": "ssnd", "AU": "data size", "CAF": "data",
+}  # fmt: skip
 # Sizes written by programs that stream and know no length: ffmpeg, libsndfile, sox, arecord.
 _PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFF00})
 
@@ -100,10 +102,9 @@ def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
     (16000,)
     """
     array = np.asarray(samples)
-    if array.ndim not in (1, 2):
-        raise AudioError(f"Samples must be (n,) or (n, channels); these have shape {array.shape}.")
-    if array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS:
-        raise AudioError(f"Samples must be (n, channels); shape {array.shape} has {array.shape[1]} channels. Transpose?")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
+        shape = f"(n,) or (n, 1 to {MAX_CHANNELS} channels)"
+        raise AudioError(f"Samples must have shape {shape}; these have {array.shape}.")
     if array.dtype.kind not in "fiu":
         raise AudioError(f"Samples must be floats or integers; these are {array.dtype}.")
     if not RATES[0] <= rate <= RATES[1]:
@@ -246,15 +247,32 @@ def _decode(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     if suffix in _FFMPEG_SUFFIXES:
         return _decode_with_ffmpeg(path)
     try:
-        # As bytes outside Windows: a name in another encoding than the system's is opened too.
-        return _read(path if os.name == "nt" else os.fsencode(path), path)
+        return _read(_source(path, head), path)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: {_explain(error, head)}") from None
 
 
+def _source(path: Path, head: bytes) -> Any:
+    """What libsndfile is to open: the file, or a copy with a mended header if a wav was never closed."""
+    data = head.find(b"data\0\0\0\0")
+    if head.startswith(b"RIFF") and 8 + int.from_bytes(head[4:8], "little") <= data + 8 < path.stat().st_size:
+        content = bytearray(path.read_bytes())
+        content[4:8] = content[data + 4 : data + 8] = b"\xff" * 4
+        return io.BytesIO(content)
+    # As bytes outside Windows: a name in another encoding than the system's is opened too.
+    return path if os.name == "nt" else os.fsencode(path)
+
+
+class _Stream(soundfile.SoundFile):
+    """Read once, from start to end. soundfile seeks after every block, which a FLAC of unknown length cannot."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def _read(source: Any, path: Path) -> tuple[npt.NDArray[np.float32], int]:
     """Read to the true end, in blocks, averaging channels. The header's length is only compared afterwards."""
-    with soundfile.SoundFile(source) as file:
+    with _Stream(source) as file:
         if not RATES[0] <= file.samplerate <= RATES[1]:
             raise AudioError(f"{path}: claims a sample rate of {file.samplerate} Hz; the header is damaged.")
         buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype=np.float32)
@@ -306,10 +324,11 @@ def _decode_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
             "Install ffmpeg, or convert the file to wav or flac."
         )
     # A wav through a pipe, so that channels, rate and length are treated as in every other file.
-    command = f"{ffmpeg} -v error -nostdin -protocol_whitelist file -i".split()
-    command += [f"file:{path}"]
-    command += f"-vn -t {MAX_SECONDS + 1} -fs {_FFMPEG_BYTES} -f wav -c:a pcm_f32le -".split()
-    done = subprocess.run(command, capture_output=True, check=False)
+    source = ["-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", f"file:{path}", "-vn"]
+    limits = ["-t", str(MAX_SECONDS + 1), "-fs", str(_FFMPEG_BYTES)]
+    done = subprocess.run(
+        [ffmpeg, *source, *limits, "-f", "wav", "-c:a", "pcm_f32le", "-"], capture_output=True, check=False
+    )
     if len(done.stdout) >= _FFMPEG_BYTES:
         raise AudioError(f"{path}: expands to more than {_FFMPEG_BYTES >> 20} MB; cut it into clips first.")
     try:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from featkit import plugins
-from featkit.errors import PluginError
+from featkit.errors import DataError, PluginError
 from featkit.features.base import View
 
 Float = npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
         y
             (n,) labels, at least two different ones with two clips each.
         sample_weight
-            (n,) weights, or None.
+            (n,) positive weights, or None.
         groups
             (n,) speakers, or None. Whatever is held out inside ``fit`` must be held out by speaker.
         """
@@ -56,7 +56,8 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable label of each clip. -> (n,)."""
-        labels: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        best = np.argmax(self.predict_proba(X), axis=1)
+        labels: npt.NDArray[Any] = self.classes_[best]
         return labels
 
 
@@ -70,19 +71,38 @@ def find_backend(backend: str | Backend) -> Backend:
     return found
 
 
-def balanced_weights(y: npt.NDArray[Any], sample_weight: Any = None) -> npt.NDArray[np.float64]:
-    """Weights that give every class the same sum, times ``sample_weight``; their mean is 1. -> (n,).
+def clip_weights(
+    y: npt.NDArray[Any], sample_weight: Any = None, class_weight: str | None = "balanced"
+) -> npt.NDArray[np.float64]:
+    """Weight of each clip in training: ``sample_weight``, and if "balanced" the same sum for every class. -> (n,).
 
     Examples
     --------
-    >>> balanced_weights(np.array(["a", "a", "a", "b"]))
+    >>> clip_weights(np.array(["a", "a", "a", "b"]))
     array([0.66666667, 0.66666667, 0.66666667, 2.        ])
     """
     given = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if class_weight is None:
+        return given
+    if not isinstance(class_weight, str) or class_weight != "balanced":
+        raise DataError(
+            f"class_weight is 'balanced' or None, not {class_weight!r}; give other weights as sample_weight."
+        )
     classes, index = np.unique(y, return_inverse=True)
     total = np.bincount(index, weights=given, minlength=len(classes))
     weights: npt.NDArray[np.float64] = given * (given.sum() / (len(classes) * total))[index]
     return weights
+
+
+def heard(sample_weight: Any, n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64] | None]:
+    """Check the weights of n clips. -> places and weights of those that count: weight 0 is as if not there."""
+    from sklearn.utils.validation import _check_sample_weight
+
+    if sample_weight is None:
+        return np.arange(n), None
+    weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
+    places = np.flatnonzero(weights)
+    return places, weights[places]
 
 
 def speaker_folds(
@@ -98,7 +118,7 @@ def speaker_folds(
     classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
     placeholder = np.zeros(len(y))
     if groups is not None and len(set(groups)) > 1:
-        k = min(n_splits, len(set(groups)))
+        k = min(n_splits, len(set(groups)), int(counts.max()))
         splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
         folds = list(_quietly(splitter.split(placeholder, index, groups)))
         if all(len(np.unique(index[train])) == len(classes) and len(test) for train, test in folds):

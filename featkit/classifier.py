@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from featkit.backend import Backend, Float, find_backend
+from featkit.backend import Backend, Float, find_backend, heard
 from featkit.errors import DataError
-from featkit.extraction import extract
+from featkit.extraction import clip_list, extract
 from featkit.features.base import FeatureExtractor, Features, View, find_extractor
 
 if TYPE_CHECKING:
@@ -96,7 +90,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         y
             (n,) labels.
         sample_weight
-            (n,) weights, or None.
+            (n,) weights, or None. A clip of weight 0 is as if it were not there.
         groups
             (n,) speakers. With them, whatever the backend holds out (calibration, early stopping) is held out by
             speaker.
@@ -106,15 +100,20 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         AudioError
             A clip cannot be used; the message names it.
         DataError
-            There are fewer than two classes, or a class has one clip.
+            A label or speaker is missing, there are fewer than two classes, or a class has one clip.
         """
-        clips = self._clips(X, reset=True)
-        y = self._labels(y, clips)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, np.empty((len(clips), 1)), dtype=np.float64)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(clips, groups)
+        if y is None:
+            raise DataError("SERClassifier requires y to be passed, but the target y is None.")
+        clips, y = clip_list(X), column(y, "label")
+        groups = None if groups is None else column(groups, "speaker")
+        check_consistent_length(clips, y, groups)
+        check_classification_targets(y)
+        places, sample_weight = heard(sample_weight, len(clips))
+        clips, y = [clips[i] for i in places], y[places]
+        groups = None if groups is None else groups[places]
+        _check_classes(y)
+        if len(getattr(X, "shape", ())) == 2:  # scikit-learn's name for the width
+            self.n_features_in_ = X.shape[1]
 
         self.extractor_ = find_extractor(clone(self.features, safe=False))
         backend = clone(find_backend(self.backend))
@@ -133,17 +132,18 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> Float:
         """Probabilities of each emotion. -> (n, classes), columns as ``classes_``."""
         check_is_fitted(self, "backend_")
-        features = self._extract(self._clips(X), self.extractor_, self.backend_.consumes)
+        features = self._extract(X, self.extractor_, self.backend_.consumes)
         return self.backend_.predict_proba(_stack(features, self.backend_.consumes))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable emotion of each clip. -> (n,)."""
-        labels: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        best = np.argmax(self.predict_proba(X), axis=1)
+        labels: npt.NDArray[Any] = self.classes_[best]
         return labels
 
     def extract(self, X: Any) -> list[Features]:
         """The features this estimator learns from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X."""
-        return self._extract(self._clips(X), find_extractor(self.features), find_backend(self.backend).consumes)
+        return self._extract(X, find_extractor(self.features), find_backend(self.backend).consumes)
 
     def export(
         self, path: str | os.PathLike[str], *, clips: Any = None, scores: dict[str, Any] | None = None
@@ -170,52 +170,31 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def _extract(self, clips: list[Any], extractor: FeatureExtractor, view: View) -> list[Features]:
+    def _extract(self, clips: Any, extractor: FeatureExtractor, view: View) -> list[Features]:
         return extract(clips, extractor, view, pad_short=self.pad_short, n_jobs=self.n_jobs, progress=self.progress)
 
-    def _clips(self, X: Any, reset: bool = False) -> list[Any]:
-        """List of clips. A 2-D array is a list of rows; ``reset`` notes its width for scikit-learn."""
-        if isinstance(X, (str, os.PathLike)):
-            raise DataError(f"X is one path ({X}); give a list of paths: [{X!r}].")
-        if hasattr(X, "dtypes") or hasattr(X, "toarray") or (isinstance(X, np.ndarray) and _numeric(X)):
-            rows = check_array(X, dtype=np.float32)
-            if reset:
-                self.n_features_in_ = rows.shape[1]
-            return list(rows)
-        clips = list(X)
-        if not clips:
-            raise DataError("X is empty: there is no clip to work on.")
-        return clips
 
-    @staticmethod
-    def _labels(y: Any, clips: list[Any]) -> Any:
-        if y is None:
-            raise DataError("SERClassifier requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(clips, y)
-        if y.dtype.kind == "O":  # a pandas column, or a list with a hole in it
-            for i, label in enumerate(y):
-                if not isinstance(label, str | int | np.integer):
-                    raise DataError(f"Label {i} is {label!r}; labels are strings. Drop the clip or give it a label.")
-            y = np.array(y.tolist())
-        check_classification_targets(y)
-        labels, counts = np.unique(y, return_counts=True)
-        if len(labels) < 2:
-            raise DataError(
-                f"Training needs at least two emotions; y has 1 class only: '{labels[0]}' ({len(y)} clips). "
-                "Add clips of another class."
-            )
-        if counts.min() < 2:
-            alone = labels[counts < 2].tolist()
-            raise DataError(
-                f"The class {alone[0]!r} has one sample; training needs at least two clips of every class. "
-                "Add clips or drop the class."
-            )
-        return y
+def column(values: Any, what: str) -> npt.NDArray[Any]:
+    """Labels or speakers as an array (n,) without holes."""
+    for i, value in enumerate(np.asarray(values, dtype=object).ravel()):
+        if not isinstance(value, str | int | float | np.generic) or value != value:
+            raise DataError(f"The {what} of clip {i} is {value!r}. Drop the clip or give it a {what}.")
+    array = column_or_1d(values, warn=True)
+    return np.array(array.tolist()) if array.dtype == object else array
 
 
-def _numeric(X: npt.NDArray[Any]) -> bool:
-    return X.dtype.kind not in "OUS" or X.ndim > 1
+def _check_classes(y: npt.NDArray[Any]) -> None:
+    labels, counts = np.unique(y, return_counts=True)
+    if len(labels) < 2:
+        raise DataError(
+            f"Training needs at least two emotions; y has 1 class only: '{labels[0]}' ({len(y)} clips). "
+            "Add clips of another class."
+        )
+    if counts.min() < 2:
+        raise DataError(
+            f"The class '{labels[counts.argmin()]}' has one sample; training needs at least two clips of every class. "
+            "Add clips or drop the class."
+        )
 
 
 def _stack(features: list[Features], view: View) -> Any:

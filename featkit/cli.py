@@ -392,14 +392,14 @@ def _folds(text: str) -> Any:
 
 def _audio_files(paths: Iterable[Path]) -> list[Path]:
     """Files as they are named; folders by the audio files below them, sorted."""
-    from featkit.datasets.base import AUDIO_SUFFIXES
+    from featkit.datasets.base import find_audio
 
     files: list[Path] = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+        inside = find_audio(path)
         if not inside:
             raise DataError(f"{path}: this folder holds no audio file.")
         files += inside

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from featkit.audio import as_wave, name_of
-from featkit.errors import FeatkitError, FeatureError
+from featkit.errors import DataError, FeatkitError, FeatureError
 from featkit.features.base import FeatureExtractor, Features, View, find_extractor
 
 
@@ -20,6 +22,21 @@ class Failure:
 
     clip: str
     reason: str
+
+
+def clip_list(X: Any) -> list[Any]:
+    """Clips one by one: of a list, an array or Series of paths, or the rows of a 2-D array of equally long waves."""
+    if isinstance(X, (str, os.PathLike)):
+        raise DataError(f"One path is given where a list of clips is expected; write [{os.fspath(X)!r}].")
+    array = np.asarray(X) if hasattr(X, "__array__") else X
+    if hasattr(X, "toarray") or (isinstance(array, np.ndarray) and (array.ndim != 1 or array.dtype.kind not in "OUST")):
+        from sklearn.utils import check_array  # heavy, and seldom needed
+
+        return list(check_array(X, dtype=np.float32))
+    clips = list(array)
+    if not clips:
+        raise DataError("The list of clips is empty.")
+    return clips
 
 
 def extract(
@@ -53,7 +70,7 @@ def extract(
     FeatkitError
         The first clip that cannot be used, by name. `extract_all` collects them instead.
     """
-    results = _results(clips, features, view, pad_short, n_jobs, progress)
+    results = _results(clip_list(clips), features, view, pad_short, n_jobs, progress)
     found: list[Features] = []
     for result in results:
         if isinstance(result, FeatkitError):
@@ -72,6 +89,7 @@ def extract_all(
     progress: bool = False,
 ) -> tuple[list[Features | None], list[Failure]]:
     """As `extract`, but a bad clip costs one row: its place holds None, and a `Failure` says why."""
+    clips = clip_list(clips)
     found: list[Features | None] = []
     failures: list[Failure] = []
     for i, result in enumerate(_results(clips, features, view, pad_short, n_jobs, progress)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,14 +67,14 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
-    def include(self, model: onnx.ModelProto, value: str) -> str:
-        """Add all of another one-input model, fed with ``value``. Returns the name of its first output."""
+    def include(self, model: onnx.ModelProto, value: str, output: str | None = None) -> str:
+        """Add another one-input model, fed with ``value``. Returns the name of its first, or the named, output."""
         prefix = f"{self.name}_{len(self._nodes)}_"
         graph = onnx.compose.add_prefix(model, prefix).graph
         self._nodes.append(helper.make_node("Identity", [value], [graph.input[0].name]))
         self._nodes.extend(graph.node)
         self._constants.extend(graph.initializer)
-        return str(graph.output[0].name)
+        return str(graph.output[0].name) if output is None else prefix + output
 
     def model(self) -> onnx.ModelProto:
         """The finished model, checked."""
@@ -97,3 +98,25 @@ def run(session: onnxruntime.InferenceSession, value: npt.ArrayLike) -> npt.NDAr
     """First output for one float32 input."""
     inputs = {session.get_inputs()[0].name: np.asarray(value, dtype=np.float32)}
     return session.run(None, inputs)[0]  # type: ignore[no-any-return]
+
+
+def convert_classifier(classifier: Any, dims: int, **options: Any) -> onnx.ModelProto:
+    """A fitted scikit-learn classifier as a graph. functionals (batch, dims) -> probabilities (batch, classes).
+
+    ``options`` go to skl2onnx, as ``raw_scores=True`` for decision values instead of probabilities.
+    """
+    from skl2onnx import to_onnx
+
+    with warnings.catch_warnings():
+        # skl2onnx 1.20 looks at an attribute of SVC that scikit-learn 1.9 deprecates and nobody uses.
+        warnings.filterwarnings("ignore", "Attribute `prob", FutureWarning)
+        converted = to_onnx(
+            classifier,
+            np.zeros((1, dims), np.float32),
+            options={id(classifier): {"zipmap": False, **options}},
+            target_opset={"": OPSET, "ai.onnx.ml": OPSET_ML},
+        )
+    g = GraphBuilder("classifier")
+    x = g.input("functionals", ["batch", dims])
+    g.output(g.include(converted, x, "probabilities"), "probabilities", ["batch", len(classifier.classes_)])
+    return g.model()

@@ -71,17 +71,30 @@ def build(kind: Kind, text: str) -> Any:
     plugin = find(kind, name)
     known = list(inspect.signature(plugin).parameters)
     params: dict[str, Any] = {}
-    for setting in filter(None, settings.split(",")):
-        key, equals, value = (part.strip() for part in setting.partition("="))
-        if not equals:
-            raise PluginError(f"'{text}': settings are written name=value, as in '{name}:{known[0]}=…'.")
+    for setting in _settings(text, name, settings):
+        key = str(setting.arg)
         if key not in known:
             raise PluginError(unknown(f"setting of {name}", key, known))
-        try:
-            params[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            params[key] = value  # a word
+        params[key] = ast.unparse(setting.value) if isinstance(setting.value, ast.Name) else _literal(text, setting)
     return plugin(**params)
+
+
+def _settings(text: str, name: str, settings: str) -> list[ast.keyword]:
+    """``a=1,b=word`` read as the arguments of a call; nothing is evaluated."""
+    try:
+        call = ast.parse(f"f({settings})", mode="eval").body
+    except SyntaxError:
+        call = None
+    if not isinstance(call, ast.Call) or call.args or any(setting.arg is None for setting in call.keywords):
+        raise PluginError(f"'{text}': settings are written as in '{name}:first=1,second=word'.")
+    return call.keywords
+
+
+def _literal(text: str, setting: ast.keyword) -> Any:
+    try:
+        return ast.literal_eval(setting.value)
+    except ValueError:
+        raise PluginError(f"'{text}': the value of {setting.arg} is neither a word, a number nor a tuple.") from None
 
 
 def unknown(noun: str, name: str, names: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ class Functionals(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """List of paths or waves -> (n, dims); a DataFrame after ``set_output(transform="pandas")``."""
-        clips = extract(list(X), self.features, "functionals", pad_short=self.pad_short, n_jobs=self.n_jobs)
+        clips = extract(X, self.features, "functionals", pad_short=self.pad_short, n_jobs=self.n_jobs)
         return np.stack([clip.values for clip in clips])
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from featkit.backend import Backend, Float, balanced_weights, speaker_folds
+from featkit.backend import Backend, Float, clip_weights, speaker_folds
 from featkit.errors import FeatureError
 from featkit.graph import GraphBuilder
 from featkit_backends.standardise import Standardiser
@@ -33,7 +33,7 @@ class FramesBackend(Backend):
     epochs
         Most passes over the training clips.
     batch_size
-        Clips per step.
+        Clips per step, two at least.
     lr
         Learning rate of AdamW. 1e-3 suits small networks trained from nothing; tutorials often give 1e-4.
     weight_decay
@@ -43,7 +43,8 @@ class FramesBackend(Backend):
     patience
         Training stops after so many epochs without a better validation UA; the best weights are restored.
     validation
-        Share of the training clips held out for that, by speaker where speakers are known. 0 trains all epochs.
+        Share of the training clips held out for that, by speaker where speakers are known. 0 trains all epochs and
+        keeps the last.
     class_weight
         "balanced" weighs the loss of each class by the inverse of its frequency; None does not.
     random_state
@@ -94,14 +95,14 @@ class FramesBackend(Backend):
         self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
         self.n_features_in_ = clips[0].shape[1]
         train, held_out = self._split(index, groups)
-        weight = balanced_weights(index, sample_weight) if self.class_weight == "balanced" else sample_weight
-        weight = np.ones(len(index)) if weight is None else np.asarray(weight, dtype=np.float64)
+        weight = clip_weights(index, sample_weight, self.class_weight)
 
         self.standardise_ = Standardiser(np.concatenate([clips[i] for i in train]))
         tensors = [torch.from_numpy(self.standardise_(clip)) for clip in clips]
         data = _Clips(tensors, torch.from_numpy(index), torch.from_numpy(weight).float())
         with torch.random.fork_rng(devices=[]):  # the caller's random state is left as it was
-            torch.manual_seed(np.random.default_rng(self.random_state).integers(2**31))
+            # Not torch.manual_seed, which would also seed every GPU and not give that back.
+            torch.default_generator.manual_seed(int(np.random.default_rng(self.random_state).integers(2**31)))
             self.module_ = self._module(self.n_features_in_, len(self.classes_))
             self._train(data, train, held_out)
         return self
@@ -145,7 +146,9 @@ class FramesBackend(Backend):
             self.history_.append(row)
             bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if "loss" in k or "ua" in k})
             schedule.step(row.get("validation_loss", row["loss"]))
-            score = (row.get("validation_ua", 0.0), -row.get("validation_loss", row["loss"]))
+            if not len(held_out):
+                continue  # nothing to choose an epoch by
+            score = (row["validation_ua"], -row["validation_loss"])
             if score > best:
                 best, best_epoch, best_state = score, epoch, copy.deepcopy(self.module_.state_dict())
             elif epoch - best_epoch >= self.patience:
@@ -210,6 +213,7 @@ def _pad(clips: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def _batches(data: _Clips, train: npt.NDArray[Any], size: int) -> Iterator[npt.NDArray[Any]]:
     """Random batches of clips of like length, so that little is padding. None is a single clip: batch norm needs two."""
     order = torch.from_numpy(train)[torch.randperm(len(train))].tolist()
+    size = max(size, 2)
     pool = 8 * size
     batches = []
     for start in range(0, len(order), pool):

@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from featkit.backend import Backend, Float
+from featkit.backend import Backend, Float, heard
+from featkit.errors import DataError
 
 
 class FunctionalsBackend(Backend):
@@ -16,11 +18,17 @@ class FunctionalsBackend(Backend):
 
     consumes: ClassVar[Any] = "functionals"
 
-    def _check_training(self, X: Any, y: Any) -> tuple[Float, npt.NDArray[np.intp]]:
-        """Store ``classes_`` and return float32 features with the index of each label in ``classes_``."""
+    def _check_training(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any
+    ) -> tuple[Float, npt.NDArray[np.intp], npt.NDArray[np.float64] | None, npt.NDArray[Any] | None]:
+        """Store ``classes_``; return float32 features, index of each label in ``classes_``, weights and speakers."""
         X, y = validate_data(self, X, y, dtype=np.float32)
-        self.classes_, index = np.unique(y, return_inverse=True)
-        return X, index
+        check_classification_targets(y)
+        places, weights = heard(sample_weight, len(y))
+        self.classes_, index = np.unique(y[places], return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"Training needs at least two classes; y has 1 class only: '{self.classes_[0]}'.")
+        return X[places], index, weights, None if groups is None else np.asarray(groups)[places]
 
     def _check_features(self, X: Any) -> Float:
         check_is_fitted(self, "classes_")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
-from featkit.backend import Float, balanced_weights, speaker_folds
-from featkit.graph import OPSET, OPSET_ML, GraphBuilder
+from featkit.backend import Float, clip_weights, speaker_folds
+from featkit.graph import GraphBuilder, convert_classifier
 from featkit_backends.functionals import FunctionalsBackend
 from featkit_backends.standardise import Standardiser
 
@@ -59,8 +58,8 @@ class SVM(FunctionalsBackend):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn from (n, dims) functionals. See `featkit.backend.Backend.fit`."""
-        X, index = self._check_training(X, y)
-        weight = balanced_weights(index, sample_weight) if self.class_weight == "balanced" else sample_weight
+        X, index, sample_weight, groups = self._check_training(X, y, sample_weight, groups)
+        weight = clip_weights(index, sample_weight, self.class_weight)
         self.standardise_ = Standardiser(X, sample_weight)
         Z = self.standardise_(X)
         gamma = self.gamma / (Z.shape[1] * max(float(Z.var()), 1e-12))
@@ -74,28 +73,16 @@ class SVM(FunctionalsBackend):
 
     def predict_proba(self, X: Any) -> Float:
         """Calibrated probabilities. (n, dims) -> (n, classes)."""
-        proba: Float = self.svc_.predict_proba(self.standardise_(self._check_features(X))).astype(np.float32)
+        X = self._check_features(X)
+        proba: Float = self.svc_.predict_proba(self.standardise_(X)).astype(np.float32)
         return proba
 
     def to_onnx(self) -> Any:
         """Scaling, clipping, SVM and temperature in one graph. (batch, dims) -> (batch, classes)."""
-        from skl2onnx import to_onnx
-
-        dims = self.n_features_in_
         calibrated = self.svc_.calibrated_classifiers_[0]
-        svc = calibrated.estimator
-        with warnings.catch_warnings():
-            # skl2onnx 1.20 looks at SVC's probA_, which scikit-learn 1.9 deprecates and we do not use.
-            warnings.filterwarnings("ignore", "Attribute `prob", FutureWarning)
-            scores = to_onnx(
-                svc,
-                np.zeros((1, dims), np.float32),
-                options={id(svc): {"zipmap": False, "raw_scores": True}},  # decision values instead of probabilities
-                target_opset={"": OPSET, "ai.onnx.ml": OPSET_ML},
-            )
+        svc = convert_classifier(calibrated.estimator, self.n_features_in_, raw_scores=True)
         g = GraphBuilder("svm")
-        x = self.standardise_.add(g, g.input("functionals", ["batch", dims]))
-        decision = g.include(probabilities_only(scores), x)
-        logits = g.op("Mul", decision, g.constant([calibrated.calibrators[0].beta_]))
+        x = self.standardise_.add(g, g.input("functionals", ["batch", self.n_features_in_]))
+        logits = g.op("Mul", g.include(svc, x), g.constant([calibrated.calibrators[0].beta_]))
         g.output(g.op("Softmax", logits, axis=1), "probabilities", ["batch", len(self.classes_)])
         return g.model()

@@ -10,9 +10,8 @@ from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from xgboost import Booster, XGBClassifier
 
-from featkit.backend import Float, balanced_weights
+from featkit.backend import Float, clip_weights
 from featkit.graph import GraphBuilder
-from featkit_backends.convert import probabilities_only
 from featkit_backends.functionals import FunctionalsBackend
 
 
@@ -67,8 +66,8 @@ class XGBoost(FunctionalsBackend):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn from (n, dims) functionals; ``groups`` is not needed. See `featkit.backend.Backend.fit`."""
-        X, index = self._check_training(X, y)
-        weight = balanced_weights(index, sample_weight) if self.class_weight == "balanced" else sample_weight
+        X, index, sample_weight, _ = self._check_training(X, y, sample_weight, groups)
+        weight = clip_weights(index, sample_weight, self.class_weight)
         params = {k: v for k, v in self.get_params().items() if k != "class_weight"}
         self.xgb_ = XGBClassifier(**params, tree_method="hist")
         # XGBoost refuses string labels, so it learns the index of each label in classes_.
@@ -78,7 +77,8 @@ class XGBoost(FunctionalsBackend):
 
     def predict_proba(self, X: Any) -> Float:
         """Probabilities. (n, dims) -> (n, classes)."""
-        proba: Float = self.xgb_.predict_proba(self._check_features(X)).astype(np.float32)
+        X = self._check_features(X)
+        proba: Float = self.xgb_.predict_proba(X).astype(np.float32)
         return proba
 
     def to_onnx(self) -> Any:
@@ -92,7 +92,7 @@ class XGBoost(FunctionalsBackend):
         )
         g = GraphBuilder("xgboost")
         x = g.input("functionals", ["batch", dims])
-        g.output(g.include(probabilities_only(trees), x), "probabilities", ["batch", len(self.classes_)])
+        g.output(g.include(trees, x, "probabilities"), "probabilities", ["batch", len(self.classes_)])
         return g.model()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import os
 from pathlib import Path
 
 from featkit import plugins
@@ -51,26 +50,7 @@ def open_dataset(spec: str) -> Dataset:
 def _parts(spec: str) -> tuple[str, str]:
     """Name and path. A word without a colon is a path where such a file exists and no corpus is called so."""
     name, colon, path = spec.partition(":")
-    names = installed("datasets")
-    is_path = len(name) == 1 or "/" in name or "\\" in name
-    if not is_path and not colon and name not in names:
-        is_path = os.path.isdir(spec) or spec.lower().endswith(_TABLES)
-        if not is_path:
-            raise PluginError(f"{unknown('corpus', spec, names)} Nor is there a folder '{spec}'.")
-    if is_path:
-        return _open_path(Path(spec).expanduser())
-    corpus = find("datasets", name)
-    if spec == "synthetic":
-        dataset: Dataset = corpus()
-        return dataset
-    if not path:
-        raise DataError(f"The corpus '{name}' needs a path: {name}:PATH. If '{name}' is your folder, write './{name}'.")
-    dataset = corpus(Path(path).expanduser())
-    return dataset
-
-
-def _open_path(path: Path) -> Dataset:
-    if not path.is_dir() and path.suffix.lower() not in _TABLES:
-        raise DataError(f"'{path}' is not a folder, nor a table ({', '.join(_TABLES)}); name one, or NAME:PATH.")
-    dataset: Dataset = find("datasets", "folder" if path.is_dir() else "manifest")(path)
-    return dataset
+    is_name = re.fullmatch(r"\w[\w-]+", name) is not None
+    if is_name and (colon or name in plugins.installed("datasets") or not Path(name).exists()):
+        return name, path
+    return ("manifest" if Path(spec).suffix.lower() in (".csv", ".tsv", ".parquet") else "folder"), spec

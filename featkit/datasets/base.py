@@ -56,21 +56,35 @@ class Dataset(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
-    def _files(self, pattern: str) -> list[Path]:
+    def _files(self) -> list[Path]:
         """Audio files below ``root`` in sorted order; an error names what is missing."""
         if not self.root.is_dir():
-            raise DataError(
-                f"{self.name}: the folder '{self.root}' does not exist; name the unpacked {self.title} corpus."
-            )
-        files = sorted(p for p in self.root.rglob(pattern) if p.suffix.lower() in AUDIO_SUFFIXES)
+            state = "is a file, not a folder" if self.root.exists() else "does not exist"
+            raise DataError(f"{self.name}: '{self.root}' {state}; name the folder of the {self.title} corpus.")
+        files = find_audio(self.root)
         if not files:
             raise DataError(
-                f"{self.name}: no audio file was found below '{self.root}'; name the unpacked {self.title} corpus."
+                f"{self.name}: no audio file was found below '{self.root}'; name the folder of the {self.title} corpus."
             )
         return files
 
 
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .aac .mp4 .wma .amr".split()
-)
+AUDIO_SUFFIXES = tuple(
+    f".{kind}"
+    for kind in (
+        "wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64",
+        "m4a", "aac", "mp4", "wma", "amr",
+    )
+)  # fmt: skip
 """What counts as audio when a folder is searched. A file that is named is always tried."""
+
+
+def find_audio(folder: Path) -> list[Path]:
+    """Audio files below a folder, sorted; hidden files and folders (``._clip.wav``) are passed over."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )

@@ -19,7 +19,7 @@ EMOTIONS = {
     "N": "neutral",
 }
 
-_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]")
+_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]", re.ASCII)
 
 
 class EmoDB(Dataset):
@@ -30,7 +30,8 @@ class EmoDB(Dataset):
     Parameters
     ----------
     root
-        Folder that holds ``03a01Fa.wav`` and so on, itself or in a sub-folder such as ``wav``.
+        Folder that holds ``03a01Fa.wav`` and so on, itself or in a sub-folder such as ``wav``. Hidden files are
+        passed over.
 
     Examples
     --------
@@ -57,7 +58,7 @@ class EmoDB(Dataset):
     def clips(self) -> Iterator[Clip]:
         """Yield the clips in the order of their paths. Raises `DataError` at a name that is none of EMO-DB's."""
         found: dict[str, Path] = {}
-        for path in self._files("*"):
+        for path in self._files():
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 raise DataError(

@@ -21,7 +21,7 @@ EMOTIONS = {
 }
 
 _NAME = re.compile(
-    r"(?P<kind>0[123]-0[12])-(?P<emotion>0[1-8])-0[12]-(?P<text>0[12])-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])"
+    r"(?P<kind>0[123]-0[12])-(?P<emotion>0[1-8])-0[12]-(?P<text>0[12])-0[12]-(?P<speaker>0[1-9]|1[0-9]|2[0-4])"
 )
 _SPEECH = "03-01"  # audio only, spoken
 
@@ -36,7 +36,7 @@ class Ravdess(Dataset):
     Parameters
     ----------
     root
-        Folder that holds ``Actor_01`` to ``Actor_24``.
+        Folder that holds ``Actor_01`` to ``Actor_24``. Hidden files are passed over.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Ravdess(Dataset):
         The corpus is offered in places as an archive that holds every clip twice; that is an error too.
         """
         found: dict[str, Path] = {}
-        for path in self._files("*"):
+        for path in self._files():
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 raise DataError(

@@ -221,7 +221,7 @@ def synthesise(emotion: str, speaker: int, sentence: int, take: int, seed: int =
 
     Returns
     -------
-    (n_samples,) float32, mono, within −1 to 1, at 16 000 Hz; 1 to 3 s long.
+    (n_samples,) float32, mono, within −1 to 1, at 16 000 Hz; 1 to 4 s long.
 
     Raises
     ------

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -144,7 +145,8 @@ class FeatureExtractor(ABC):
     @property
     def spec(self) -> dict[str, Any]:
         """Name, version and parameters: everything that decides the numbers, ready for JSON."""
-        return {"name": self.name, "version": self.version, "params": self.get_params(deep=False)}
+        params = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
+        return {"name": self.name, "version": self.version, "params": params}
 
     @property
     def spec_hash(self) -> str:
@@ -226,13 +228,13 @@ class Fusion(FeatureExtractor):
 
     @property
     def frame_names(self) -> list[str]:
-        """Names of all parts in order."""
-        return [name for part in self.parts for name in part.frame_names]
+        """Names of all parts in order; one that comes again, as between egemaps and gemaps, ends in ``_2``."""
+        return _unique(name for part in self.parts for name in part.frame_names)
 
     @property
     def functional_names(self) -> list[str]:
-        """Names of all parts in order."""
-        return [name for part in self.parts for name in part.functional_names]
+        """Names of all parts in order; one that comes again ends in ``_2``."""
+        return _unique(name for part in self.parts for name in part.functional_names)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -242,7 +244,10 @@ class Fusion(FeatureExtractor):
 
 def hash_spec(spec: Mapping[str, Any]) -> str:
     """The hash that features and models carry: SHA-256 of the canonical JSON, 16 hex digits."""
-    content = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    try:
+        content = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    except TypeError as error:
+        raise FeatureError(f"{spec['name']}: parameters must be what JSON can hold: {error}.") from None
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -264,10 +269,23 @@ def find_extractor(features: str | FeatureExtractor) -> FeatureExtractor:
 
 def extractor_from_spec(spec: Mapping[str, Any]) -> FeatureExtractor:
     """Rebuild the extractor that ``spec`` describes, from installed plug-ins only."""
-    if "fusion" in spec:
-        return Fusion(tuple(extractor_from_spec(part) for part in spec["fusion"]))
-    extractor: FeatureExtractor = plugins.find("features", spec["name"])(**spec["params"])
+    try:
+        if "fusion" in spec:
+            return Fusion(tuple(extractor_from_spec(part) for part in spec["fusion"]))
+        extractor: FeatureExtractor = plugins.find("features", spec["name"])(**spec["params"])
+    except (KeyError, TypeError) as error:
+        raise FeatureError(f"These features are not what is installed: {error} in the specification {spec}.") from None
     return extractor
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Number the names that come again. a, b, a -> a, b, a_2."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
 
 
 def _probe(min_samples: int) -> Wave:

@@ -29,7 +29,8 @@ def window(name: str, length: int) -> Matrix:
     if name not in coefficients:
         raise FeatureError(f"window must be one of {', '.join(coefficients)}; it is {name!r}.")
     angle = 2 * np.pi * np.arange(length) / length
-    return np.sum([(-1) ** k * a * np.cos(k * angle) for k, a in enumerate(coefficients[name])], axis=0)
+    terms: Matrix = np.array([(-1) ** k * a * np.cos(k * angle) for k, a in enumerate(coefficients[name])])
+    return np.asarray(terms.sum(axis=0))
 
 
 def hz_to_mel(hz: npt.ArrayLike, htk: bool) -> Matrix:
@@ -57,7 +58,8 @@ def mel_filters(rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float, ht
     if not 0 <= fmin < fmax <= rate / 2:
         raise FeatureError(f"Mel bands need 0 <= fmin < fmax <= {rate // 2} Hz; they are {fmin:g} and {fmax:g} Hz.")
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
-    edges = mel_to_hz(np.linspace(*hz_to_mel([fmin, fmax], htk), n_mels + 2), htk)
+    low, high = hz_to_mel([fmin, fmax], htk)
+    edges = mel_to_hz(np.linspace(low, high, n_mels + 2), htk)
     width = np.diff(edges)[:, None]
     distance = edges[:, None] - bins
     filters = np.maximum(0.0, np.minimum(-distance[:-2] / width[:-1], distance[2:] / width[1:]))
@@ -74,6 +76,8 @@ def dct_matrix(n_mfcc: int, n_mels: int, lifter: int = 0) -> Matrix:
 
     Source of the lifter: Young et al., The HTK Book, eq. 5.12.
     """
+    if lifter < 0:
+        raise FeatureError(f"lifter must be 0 (none) or positive; it is {lifter}.")
     if not 1 <= n_mfcc <= n_mels:
         raise FeatureError(f"n_mfcc must lie between 1 and n_mels={n_mels}; it is {n_mfcc}.")
     k = np.arange(n_mfcc)
@@ -92,8 +96,8 @@ def delta_kernel(width: int, order: int) -> Matrix:
     if width < 3 or width % 2 == 0 or order not in (1, 2):
         raise FeatureError(f"delta_width must be odd and at least 3; it is {width}.")
     t = np.arange(width) - width // 2
-    fit = np.linalg.pinv(np.vander(t, order + 1, increasing=True))
-    return fit[order] * math.factorial(order)
+    fit: Matrix = np.linalg.pinv(np.vander(t, order + 1, increasing=True))
+    return np.asarray(fit[order] * math.factorial(order))
 
 
 def split_dft(n_fft: int) -> tuple[Matrix, Matrix, npt.NDArray[np.int64]]:

@@ -28,7 +28,8 @@ STATISTICS = ("mean", "std", *(f"p{q}" for q in PERCENTILES), "slope", "absdelta
 
 def functionals(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Statistics over time. (time, dims) -> (9 * dims,), statistic by statistic: all means first."""
-    return run(_session(), frames[None])[0]
+    values: npt.NDArray[np.float32] = run(_session(), frames[None])[0]
+    return values
 
 
 def functional_names(frame_names: list[str]) -> list[str]:

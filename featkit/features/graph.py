@@ -25,11 +25,13 @@ class GraphExtractor(FeatureExtractor):
 
     def frames(self, wave: Wave) -> Array:
         """Run the graph. (n_samples,) -> (time, dims)."""
-        return run(self._session("frames"), wave[None])[0]
+        values: Array = run(self._session("frames"), wave[None])[0]
+        return values
 
     def functionals(self, wave: Wave) -> Array:
         """Run the graph with the default functionals behind it. (n_samples,) -> (9 * dims,)."""
-        return run(self._session("functionals"), wave[None])[0]
+        values: Array = run(self._session("functionals"), wave[None])[0]
+        return values
 
     def to_onnx(self, view: View) -> onnx.ModelProto:
         """The definition itself: wave (batch, samples) → view, dynamic in batch and length."""

@@ -82,16 +82,20 @@ class MelExtractor(GraphExtractor):
         return self._decibel(g, mel)
 
     def _check(self) -> None:
-        if self.n_fft < 2 or self.hop_length < 1 or not 1 <= (self.win_length or self.n_fft) <= self.n_fft:
+        if self.hop_length < 1 or self.n_mels < 1 or not 2 <= self._win_length <= self.n_fft:
             raise FeatureError(
-                f"{self.name} needs n_fft >= 2, hop_length >= 1 and win_length <= n_fft; they are "
-                f"{self.n_fft}, {self.hop_length}, {self.win_length}."
+                f"{self.name} needs hop_length >= 1, n_mels >= 1 and 2 <= win_length <= n_fft; they are "
+                f"{self.hop_length}, {self.n_mels}, {self._win_length}, {self.n_fft}."
             )
         for parameter, allowed in (("pad_mode", ("constant", "reflect")), ("mel_norm", ("slaney", None))):
             if getattr(self, parameter) not in allowed:
                 raise FeatureError(f"{parameter} must be one of {allowed}; it is {getattr(self, parameter)!r}.")
         if self.power not in (1, 2):
             raise FeatureError(f"power must be 1 (magnitude) or 2 (energy); it is {self.power}.")
+        if isinstance(self.ref, str) and self.ref != "max":
+            raise FeatureError(f"ref must be a power or 'max'; it is {self.ref!r}.")
+        if not self.amin > 0 or (self.top_db is not None and not self.top_db >= 0):
+            raise FeatureError(f"amin must be positive and top_db not negative; they are {self.amin}, {self.top_db}.")
 
     def _frames(self, g: GraphBuilder, wave: str) -> tuple[str, str]:
         """Pad, cut and window. -> frames (batch * time, n_fft) and the 1-D tensor [time]."""
@@ -118,9 +122,12 @@ class MelExtractor(GraphExtractor):
         return g.op("Mul", frames, g.constant(self._window())), time
 
     def _window(self) -> dsp.Matrix:
-        length = self.win_length or self.n_fft
-        left = (self.n_fft - length) // 2
-        return np.pad(dsp.window(self.window, length), (left, self.n_fft - length - left))
+        left = (self.n_fft - self._win_length) // 2
+        return np.pad(dsp.window(self.window, self._win_length), (left, self.n_fft - self._win_length - left))
+
+    @property
+    def _win_length(self) -> int:
+        return self.n_fft if self.win_length is None else self.win_length
 
     @staticmethod
     def _pad(g: GraphBuilder, wave: str, left: int, right: str, mode: str) -> str:
@@ -131,10 +138,9 @@ class MelExtractor(GraphExtractor):
         first, second, bins = dsp.split_dft(self.n_fft)
         half, n2 = second.shape[0], second.shape[1] // 2
         n1 = self.n_fft // n2
-        mel = dsp.mel_filters(
-            SAMPLE_RATE, self.n_fft, self.n_mels, self.fmin, self.fmax or SAMPLE_RATE / 2, self.htk,
-            self.mel_norm == "slaney",
-        )  # fmt: skip
+        fmax = SAMPLE_RATE / 2 if self.fmax is None else self.fmax
+        area = self.mel_norm == "slaney"
+        mel = dsp.mel_filters(SAMPLE_RATE, self.n_fft, self.n_mels, self.fmin, fmax, self.htk, area)
         # A bin that comes twice counts half each time.
         weights = (mel / np.bincount(bins)).T[bins]
 

@@ -31,7 +31,7 @@ def test_each_letter_is_its_german_emotion(tmp_path: Path, letter: str, label: s
 
 def test_clips_are_found_in_the_wav_folder_and_come_in_order(tmp_path: Path) -> None:
     (tmp_path / "wav").mkdir()
-    for name in ("08a01Na.flac", "03b02Wa.WAV", "erkennung.txt"):
+    for name in ("08a01Na.flac", "03b02Wa.WAV", "._08a01Na.flac", "erkennung.txt"):
         (tmp_path / "wav" / name).touch()
     assert [clip.path for clip in EmoDB(tmp_path).clips()] == [
         tmp_path / "wav" / "03b02Wa.WAV",

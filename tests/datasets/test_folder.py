@@ -39,8 +39,18 @@ def test_one_label_is_enough_to_list_the_clips(tmp_path: Path) -> None:
 
 
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
-    touch(tmp_path, "angry/1.wav", "angry/._1.wav", ".trash/2.wav", "._3.wav", "__MACOSX/angry/._1.wav")
+    hidden = ["angry/._1.wav", "angry/.trash/2.wav", ".trash/2.wav", "._3.wav", "__MACOSX/angry/._1.wav"]
+    touch(tmp_path, "angry/1.wav", *hidden)
     assert [clip.path.name for clip in Folder(tmp_path).clips()] == ["1.wav"]
+
+
+def test_a_sub_folder_may_be_a_link(tmp_path: Path) -> None:
+    touch(tmp_path, "elsewhere/1.wav", "corpus/sad/2.wav")
+    try:
+        (tmp_path / "corpus" / "angry").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let its users make links")
+    assert [clip.label for clip in Folder(tmp_path / "corpus").clips()] == ["angry", "sad"]
 
 
 def test_the_root_itself_may_be_hidden(tmp_path: Path) -> None:
@@ -62,6 +72,6 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
-    touch(tmp_path, "angry/notes.txt")
-    with pytest.raises(DataError, match="folder: no audio file was found below"):
+    touch(tmp_path, "angry/notes.txt", ".trash/1.wav")
+    with pytest.raises(DataError, match=r"folder: no audio file was found below '.*'; name a folder with a sub-folder"):
         list(Folder(tmp_path).clips())

@@ -13,21 +13,31 @@ from featkit.errors import DataError
 
 @pytest.mark.parametrize(
     ("number", "label"),
-    enumerate(["neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise"], start=1),
+    [
+        ("01", "neutral"),
+        ("02", "calm"),
+        ("03", "happiness"),
+        ("04", "sadness"),
+        ("05", "anger"),
+        ("06", "fear"),
+        ("07", "disgust"),
+        ("08", "surprise"),
+    ],
 )
-def test_each_number_is_its_emotion(tmp_path: Path, number: int, label: str) -> None:
+def test_each_number_is_its_emotion(tmp_path: Path, number: str, label: str) -> None:
     (tmp_path / "Actor_24").mkdir()
-    (tmp_path / "Actor_24" / f"03-01-{number:02d}-01-02-01-24.wav").touch()
+    (tmp_path / "Actor_24" / f"03-01-{number}-01-02-01-24.wav").touch()
     (clip,) = Ravdess(tmp_path).clips()
     assert (clip.label, clip.speaker, clip.text) == (label, "24", "02")
 
 
-def test_song_and_video_are_passed_over(tmp_path: Path) -> None:
+def test_song_video_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
     names = [
         "03-01-01-01-01-01-01.wav",
         "03-02-01-01-01-01-01.wav",
         "01-01-01-01-01-01-01.mp4",
         "02-01-05-01-01-01-01.mp4",
+        "._03-01-01-01-01-01-01.wav",
     ]
     for name in names:
         (tmp_path / name).touch()

@@ -159,7 +159,8 @@ def test_every_letter_of_every_sentence_has_a_sound() -> None:
 def test_the_version_is_raised_with_the_sound() -> None:
     """Where this fails the clips sound otherwise than before: raise VERSION and state the new figures."""
     wave = synthesise("happiness", 0, 0, 0)
-    assert (synthetic.VERSION, len(wave), round(level(wave), 1)) == (1, 28720, -24.3)
+    assert (synthetic.VERSION, len(wave)) == (1, 28720)
+    assert level(wave) == pytest.approx(-24.3, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,342 @@
+"""The command line: what it prints, its exit codes, and one plain line for everything that goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from featkit import SERClassifier, load
+from featkit.cli import cli
+from featkit.datasets.synthetic import synthesise
+
+EMOTIONS = ("anger", "happiness", "sadness")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], prog_name="featkit")
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 3 emotions × 4 speakers × 2 takes, beside its clips."""
+    root = tmp_path_factory.mktemp("corpus")
+    rows = ["file,label,speaker"]
+    for emotion in EMOTIONS:
+        for speaker in range(4):
+            for take in range(2):
+                name = f"{emotion} {speaker} {take}.wav"
+                soundfile.write(root / name, synthesise(emotion, speaker, 0, take), 16_000)
+                rows.append(f"{name},{emotion},s{speaker}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    result = run("fit", "--data", corpus / "manifest.csv", "--backend", "svm", "--evaluate", "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path, corpus: Path) -> Path:
+    """A folder per label in which three of nine clips cannot be used."""
+    for emotion in EMOTIONS[:2]:
+        for take in range(2):
+            for speaker in range(2):
+                wave = synthesise(emotion, speaker, 0, take)
+                (tmp_path / emotion).mkdir(exist_ok=True)
+                soundfile.write(tmp_path / emotion / f"{speaker}{take}.wav", wave, 16_000)
+    (tmp_path / "anger" / "text.wav").write_text("I am no audio")
+    (tmp_path / "anger" / "empty.wav").touch()
+    soundfile.write(tmp_path / "happiness" / "silence.flac", np.zeros(16_000), 16_000)
+    return tmp_path
+
+
+# --- every command -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["extract", "fit", "evaluate", "predict", "export", "info", "list", "demo"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"featkit {command}" in result.output.split("\n", 2)[2]
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from featkit.cli import cli; cli(['--help'], standalone_mode=False);"
+        "heavy = {'numpy', 'scipy', 'sklearn', 'torch', 'onnxruntime', 'onnx', 'soundfile', 'joblib', 'pandas'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "featkit predict model.onnx" in done.stdout
+
+
+def test_predicting_imports_no_training_library(model: Path, corpus: Path) -> None:
+    code = (
+        "import sys; from featkit.cli import cli;"
+        f"cli(['predict', {str(model)!r}, {str(corpus / 'anger 0 0.wav')!r}], standalone_mode=False);"
+        "heavy = {'scipy', 'sklearn', 'torch', 'xgboost', 'librosa', 'onnx', 'joblib', 'pandas', 'pyarrow'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "anger" in done.stdout
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "featkit", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("featkit 0.")
+
+
+# --- fit, predict, info, export ------------------------------------------------------------------------------------
+
+
+def test_fit_writes_a_model_that_knows_its_score(model: Path) -> None:
+    recipe = load(model).recipe
+    assert recipe["input"] == "wave"
+    assert recipe["data"] == {"clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4}
+    assert recipe["scores"]["protocol"] == "leave one of 4 speakers out"
+    assert 0 <= recipe["scores"]["UA"] <= 1
+
+
+def test_predict_prints_a_row_a_file_in_three_formats(model: Path, corpus: Path) -> None:
+    clips = [corpus / "anger 0 0.wav", corpus / "sadness 1 0.wav"]
+    expected = load(model).predict_proba(clips)
+
+    table = run("predict", model, *clips).output.splitlines()
+    assert table[0].split() == ["file", "label", *EMOTIONS]
+    assert table[1].startswith(str(clips[0]))
+    assert len(table) == 3
+
+    rows = list(csv.DictReader(io.StringIO(run("predict", model, *clips, "--format", "csv").output)))
+    assert [row["file"] for row in rows] == [str(clip) for clip in clips]
+    got = np.array([[float(row[name]) for name in EMOTIONS] for row in rows])
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+    lines = [json.loads(line) for line in run("predict", model, *clips, "--format", "jsonl").output.splitlines()]
+    assert [line["label"] for line in lines] == list(load(model).predict(clips))
+    assert sum(lines[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_takes_a_folder(model: Path, corpus: Path) -> None:
+    assert len(run("predict", model, corpus).output.splitlines()) == 1 + 24
+
+
+def test_predict_goes_on_after_a_bad_file_and_says_so(model: Path, bad: Path) -> None:
+    result = run("predict", model, bad)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1 + 8
+    assert "3 of 11 files could not be used:" in result.stderr
+    assert "text.wav: is text, not audio" in result.stderr
+    assert "empty.wav: the file is empty" in result.stderr
+    assert "silence.flac: all 16000 samples are zero" in result.stderr
+
+
+def test_info_shows_the_recipe(model: Path) -> None:
+    result = run("info", model)
+    assert result.exit_code == 0
+    for text in ("waveform (batch, samples)", "mfcc39 functionals", "24 clips from 4 speakers", "WA ", "svm"):
+        assert text in result.output
+    assert json.loads(run("info", model, "--json").output) == load(model).recipe
+
+
+def test_a_saved_estimator_exports_to_the_same_model(corpus: Path, model: Path, tmp_path: Path) -> None:
+    saved, again = tmp_path / "estimator.joblib", tmp_path / "again.onnx"
+    assert run("fit", "--data", corpus / "manifest.csv", "-o", saved).exit_code == 0
+    result = run("export", saved, corpus / "anger 0 0.wav", "-o", again)
+    assert result.exit_code == 0, result.output
+    assert "equals the trained estimator on 1 clips" in result.output
+    clips = [corpus / "happiness 2 1.wav"]
+    np.testing.assert_array_equal(load(again).predict_proba(clips), load(model).predict_proba(clips))
+
+
+def test_export_refuses_what_is_no_estimator(tmp_path: Path) -> None:
+    joblib.dump({"a": 1}, tmp_path / "x.joblib")
+    result = run("export", tmp_path / "x.joblib", "-o", tmp_path / "m.onnx")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {tmp_path}/x.joblib: holds a dict, not an SERClassifier.\n",
+    )
+    (tmp_path / "y.joblib").write_bytes(b"nothing")
+    result = run("export", tmp_path / "y.joblib", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 1
+    assert "y.joblib: cannot be opened as a joblib file" in result.stderr
+
+
+# --- extract and tables --------------------------------------------------------------------------------------------
+
+
+def test_fitting_on_a_table_equals_fitting_on_the_recordings(corpus: Path, model: Path, tmp_path: Path) -> None:
+    table, again = tmp_path / "features.parquet", tmp_path / "again.onnx"
+    assert run("extract", "--data", corpus / "manifest.csv", "-o", table).exit_code == 0
+    result = run("fit", "--data", table, "-o", again)
+    assert result.exit_code == 0, result.output
+    clips = sorted(corpus.glob("*.wav"))
+    np.testing.assert_array_equal(load(again).predict_proba(clips), load(model).predict_proba(clips))
+
+
+def test_extract_writes_named_columns_for_files_and_folders(corpus: Path, tmp_path: Path) -> None:
+    result = run("extract", "--set", "egemaps", corpus / "anger 0 0.wav", "-o", tmp_path / "f.parquet")
+    assert result.exit_code == 0, result.output
+    assert "1 clips × 88 egemaps functionals" in result.output
+    frame = pd.read_parquet(tmp_path / "f.parquet")
+    assert "F0semitoneFrom27.5Hz_sma3nz_amean" in frame.columns
+
+
+def test_extract_keeps_the_good_files_and_lists_the_bad_ones(bad: Path, tmp_path: Path) -> None:
+    result = run("extract", bad, "-o", tmp_path / "f.parquet")
+    assert result.exit_code == 1
+    assert len(pd.read_parquet(tmp_path / "f.parquet")) == 8
+    assert "3 of 11 files could not be used:" in result.stderr
+
+
+def test_a_table_without_labels_does_not_train(corpus: Path, tmp_path: Path) -> None:
+    run("extract", corpus, "-o", tmp_path / "f.parquet")
+    result = run("fit", "--data", tmp_path / "f.parquet", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 1
+    assert "24 of 24 clips have no label" in result.stderr
+
+
+def test_a_table_of_another_set_than_asked_for_is_refused(corpus: Path, tmp_path: Path) -> None:
+    run("extract", "--data", corpus / "manifest.csv", "-o", tmp_path / "f.parquet")
+    result = run("fit", "--data", tmp_path / "f.parquet", "--features", "logmel", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 1
+    assert "Extract them again with the same settings" in result.stderr
+
+
+def test_a_table_of_functionals_does_not_train_a_backend_of_frames(corpus: Path, tmp_path: Path) -> None:
+    run("extract", "--data", corpus / "manifest.csv", "-o", tmp_path / "f.parquet")
+    result = run("fit", "--data", tmp_path / "f.parquet", "--backend", "cnn_lstm", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 1
+    assert "Extract view='frames'" in result.stderr
+
+
+# --- evaluate ------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_prints_one_row_for_each_pair_and_keeps_the_rows(corpus: Path, tmp_path: Path) -> None:
+    result = run(
+        "evaluate", "--data", corpus / "manifest.csv", "--features", "mfcc39", "--features", "logmel:n_mels=20",
+        "--backend", "svm", "--backend", "svm:kernel=linear,C=0.1", "-o", tmp_path / "rows.jsonl",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "24 clips, 3 emotions, leave one of 4 speakers out; UA with 95 % interval over speakers" in result.output
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [(row["features"], row["backend"]) for row in rows] == [
+        ("mfcc39", "svm"), ("mfcc39", "svm:kernel=linear,C=0.1"),
+        ("logmel", "svm"), ("logmel", "svm:kernel=linear,C=0.1"),
+    ]  # fmt: skip
+
+
+def test_evaluation_without_speakers_is_refused_or_marked(bad: Path) -> None:
+    for name in ("text.wav", "empty.wav"):
+        (bad / "anger" / name).unlink()
+    (bad / "happiness" / "silence.flac").unlink()
+    refused = run("evaluate", "--data", bad)
+    assert refused.exit_code == 1
+    assert "Evaluation needs speakers" in refused.stderr
+    allowed = run("evaluate", "--data", bad, "--allow-leakage", "--cv", 2)
+    assert allowed.exit_code == 0, allowed.output
+    assert "2 random folds, SPEAKERS LEAK" in allowed.output
+
+
+def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
+    result = run("evaluate", "--data", f"synthetic:{tmp_path}", "--cv", 2)
+    assert result.exit_code == 0, result.output
+    assert "SYNTHETIC speech" in result.output
+
+
+# --- errors --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", "--data", "nowhere", "-o", "m.onnx"], "'nowhere'"),
+        (["fit", "--data", "emodbb:x", "-o", "m.onnx"], "Did you mean 'emodb'?"),
+        (["fit", "--data", "synthetic", "--backend", "smv", "-o", "m.onnx"], "Did you mean 'svm'?"),
+        (["fit", "--data", "synthetic", "--features", "egemap", "-o", "m.onnx"], "Did you mean 'egemaps'?"),
+        (["fit", "--data", "synthetic", "--backend", "svm:D=1", "-o", "m.onnx"], "No setting of svm is named 'D'."),
+        (["predict", "none.onnx", "a.wav"], "none.onnx: there is no such model file."),
+        (["info", "none.onnx"], "none.onnx: there is no such model file."),
+        (["extract", "none.wav", "-o", "f.parquet"], "none.wav: there is no such file."),
+    ],
+)
+def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*words)
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit"],
+        ["fitt"],
+        ["fit", "--data", "synthetic", "-o", "m.txt"],
+        ["extract", "-o", "f.parquet"],
+        ["evaluate", "--data", "synthetic", "--cv", "one"],
+        ["predict", "m.onnx"],
+        ["predict", "m.onnx", "a.wav", "--format", "xml"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "Usage: featkit" in result.stderr
+
+
+def test_a_damaged_model_is_one_line(model: Path, tmp_path: Path, corpus: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(model.read_bytes()[:1000])
+    result = run("predict", broken, corpus / "anger 0 0.wav")
+    assert result.exit_code == 1
+    assert "broken.onnx: is damaged or not an ONNX model" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(Exception, match="no such model file"):
+        CliRunner().invoke(cli, ["--debug", "info", "none.onnx"], catch_exceptions=False)
+
+
+def test_list_names_every_plug_in() -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    for name in ("mfcc39", "logmel", "egemaps", "svm", "xgboost", "cnn_lstm", "emodb", "ravdess", "synthetic"):
+        assert f"  {name}" in result.output
+
+
+def test_list_gives_the_pip_line_of_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    monkeypatch.delitem(sys.modules, "featkit.features.opensmile", raising=False)
+    result = run("list")
+    assert result.exit_code == 0
+    assert "pip install 'featkit[opensmile]'" in result.output
+
+
+def test_the_estimator_of_a_joblib_file_is_whole(corpus: Path, tmp_path: Path) -> None:
+    run("fit", "--data", corpus / "manifest.csv", "-o", tmp_path / "e.joblib")
+    estimator = joblib.load(tmp_path / "e.joblib")
+    assert isinstance(estimator, SERClassifier)
+    assert set(estimator.classes_) == set(EMOTIONS)
