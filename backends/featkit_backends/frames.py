@@ -211,7 +211,7 @@ def _pad(clips: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _batches(data: _Clips, train: npt.NDArray[Any], size: int) -> Iterator[npt.NDArray[Any]]:
-    """Random batches of clips of like length, so that little is padding. None is a single clip: batch norm needs two."""
+    """Random batches of clips of like length: little is padding. None is one clip alone: batch norm needs two."""
     order = torch.from_numpy(train)[torch.randperm(len(train))].tolist()
     size = max(size, 2)
     pool = 8 * size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,11 +81,13 @@ AUDIO_SUFFIXES = tuple(
 
 
 def find_audio(folder: Path) -> list[Path]:
-    """Audio files below a folder, sorted; hidden files and folders (``._clip.wav``) are passed over."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    """Audio files below a folder, sorted. Links are followed once; hidden names (``._clip.wav``) are passed over."""
+    files: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and place not in seen)
+        if place not in seen:
+            files += [Path(root, name) for name in names if not name.startswith(".")]
+        seen.add(place)
+    return sorted(path for path in files if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from featkit.datasets.base import AUDIO_SUFFIXES, Clip, Dataset
+from featkit.datasets.base import Clip, Dataset
 from featkit.errors import DataError
 
 
@@ -40,28 +39,11 @@ class Folder(Dataset):
 
     def clips(self) -> Iterator[Clip]:
         """Yield the clips in the order of their paths. Raises `DataError` at audio outside the sub-folders."""
-        if not self.root.is_dir():
-            raise DataError(f"folder: the folder '{self.root}' does not exist; name one with a sub-folder per emotion.")
-        entries = sorted(self.root.glob("[!.]*"))
-        for path in entries:
-            if _is_audio(path):
+        for path in self._files():
+            label, *rest = path.relative_to(self.root).parts
+            if not rest:
                 raise DataError(
                     f"folder: '{path}' is in no sub-folder, so its emotion is not known. Move it to "
-                    f"'{self.root / 'EMOTION' / path.name}', or list files and labels in a manifest (.csv)."
+                    f"'{self.root / 'EMOTION' / label}', or list files and labels in a manifest (.csv)."
                 )
-        # Searched one by one: rglob from the root would pass over a sub-folder that is a link, and so lose a label.
-        clips = [
-            Clip(path, label.name)
-            for label in entries
-            for path in sorted(label.rglob("[!.]*"))
-            if _is_audio(path) and not any(part.startswith(".") for part in path.relative_to(label).parts)
-        ]
-        if not clips:
-            raise DataError(
-                f"folder: no audio file was found below '{self.root}'; name a folder with a sub-folder per emotion."
-            )
-        yield from clips
-
-
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+            yield Clip(path, label)

@@ -54,7 +54,7 @@ def test_the_same_clip_in_two_places_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"emodb: the folder '.*nowhere' does not exist; name the unpacked EMO-DB"):
+    with pytest.raises(DataError, match=r"emodb: '.*nowhere' does not exist; name the folder of the EMO-DB corpus"):
         list(EmoDB(tmp_path / "nowhere").clips())
 
 

@@ -67,11 +67,11 @@ def test_audio_outside_the_sub_folders_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"folder: the folder '.*nowhere' does not exist"):
+    with pytest.raises(DataError, match=r"folder: '.*nowhere' does not exist"):
         list(Folder(tmp_path / "nowhere").clips())
 
 
 def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "angry/notes.txt", ".trash/1.wav")
-    with pytest.raises(DataError, match=r"folder: no audio file was found below '.*'; name a folder with a sub-folder"):
+    with pytest.raises(DataError, match=r"folder: no audio file was found below '.*'; name the folder"):
         list(Folder(tmp_path).clips())

@@ -8,36 +8,48 @@ import pytest
 from featkit.audio import SAMPLE_RATE, Wave, load
 
 
-def spoken(seconds: float = 1.0, seed: int = 0) -> Wave:
-    """Speech-like: gliding harmonics in syllables, with a pause and a little noise."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(round(SAMPLE_RATE * seconds)) / SAMPLE_RATE
+def _speech_like() -> Wave:
+    """Gliding harmonics in syllables, with pauses and a little noise; one second."""
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     phase = 2 * np.pi * np.cumsum(120 + 40 * np.sin(2 * np.pi * 0.7 * t)) / SAMPLE_RATE
-    voice = sum(np.sin(k * phase) / k for k in range(1, 20))
-    syllables = np.clip(np.sin(2 * np.pi * 3 * t), 0, None)
-    return (0.1 * voice * syllables + 1e-4 * rng.standard_normal(t.size)).astype(np.float32)
+    voice = np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)
+    noise = np.random.default_rng(0).standard_normal(t.size)
+    return (0.1 * voice * np.clip(np.sin(2 * np.pi * 3 * t), 0.05, None) + 1e-4 * noise).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
 def wave() -> Wave:
     """One second of something like speech."""
-    return spoken()
+    return _speech_like()
 
 
 @pytest.fixture(scope="session")
-def made_waves(wave: Wave) -> list[Wave]:
-    """Noise, a tone in digital silence, something like speech, and a click."""
-    rng = np.random.default_rng(0)
+def synthetic_waves(wave: Wave) -> list[Wave]:
+    """Something like speech, noise, a tone in digital silence, and a click."""
     tone = np.zeros(16_000, dtype=np.float32)
     tone[4000:9000] = 0.8 * np.sin(2 * np.pi * 440 * np.arange(5000) / SAMPLE_RATE)
     click = np.zeros(7777, dtype=np.float32)
     click[3000] = 1
-    return [rng.uniform(-1, 1, 12_345).astype(np.float32), tone, wave, click]
+    return [wave, np.random.default_rng(0).uniform(-1, 1, 12_345).astype(np.float32), tone, click]
 
 
 @pytest.fixture(scope="session", params=["emodb_root", "ravdess_root"])
 def real_waves(request: pytest.FixtureRequest) -> list[Wave]:
-    """Six clips of a real corpus, spread over its files."""
+    """Six clips of a real corpus, spread over its files; skips where the corpus is not there."""
     root: Path = request.getfixturevalue(request.param)
     files = sorted(root.rglob("*.wav"))
     return [load(path) for path in files[:: len(files) // 6][:6]]
+
+
+@pytest.fixture(scope="session")
+def waves(synthetic_waves: list[Wave], request: pytest.FixtureRequest) -> list[Wave]:
+    """Two real clips where the corpora are there, then the synthetic ones."""
+    real = []
+    for corpus in ("emodb_root", "ravdess_root"):
+        try:
+            root: Path = request.getfixturevalue(corpus)
+        except pytest.skip.Exception:
+            continue
+        files = sorted(root.rglob("*.wav"))
+        real.append(load(files[len(files) // 2]))
+    return [*real, *synthetic_waves]

@@ -99,16 +99,16 @@ def name(settings: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("settings", MEL_SETTINGS, ids=name)
-def test_logmel_equals_librosa(settings: dict[str, Any], made_waves: list[Wave]) -> None:
+def test_logmel_equals_librosa(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
     extractor = LogMel(**{"n_mels": 40, **settings})
-    for wave in made_waves:
+    for wave in synthetic_waves:
         assert_equal(extractor.frames(wave), librosa_logmel(wave, extractor).T)
 
 
 @pytest.mark.parametrize("settings", MEL_SETTINGS + MFCC_SETTINGS, ids=name)
-def test_mfcc39_equals_librosa(settings: dict[str, Any], made_waves: list[Wave]) -> None:
+def test_mfcc39_equals_librosa(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
     extractor = MFCC39(**settings)
-    for wave in made_waves:
+    for wave in synthetic_waves:
         assert_equal(extractor.frames(wave), librosa_mfcc(wave, extractor))
 
 
