@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import check_consistent_length
 from tqdm import tqdm
 
 from featkit import metrics
+from featkit.classifier import SERClassifier, column
 from featkit.errors import DataError, LeakageError
-
-if TYPE_CHECKING:
-    from featkit.classifier import SERClassifier
+from featkit.extraction import clip_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def evaluate(
     LeakageError
         There are no speakers and leakage is not allowed.
     DataError
-        There are too few speakers, or an emotion is heard from one speaker only.
+        A label or speaker is missing, there are too few speakers, or an emotion is heard in one fold only.
 
     Examples
     --------
@@ -130,10 +130,11 @@ def evaluate(
     >>> result.ua, result.protocol
     (1.0, 'leave one of 3 speakers out')
     """
-    y = np.asarray(y)
-    speakers = None if groups is None else np.asarray(groups)
+    clips, y = clip_list(X), column(y, "label")
+    speakers = None if groups is None else column(groups, "speaker")
+    check_consistent_length(clips, y, speakers)
     folds, protocol = _folds(y, speakers, cv, allow_leakage, seed)
-    clips = classifier.extract(X)
+    clips = classifier.extract(clips)
     labels = np.unique(y)
     probabilities = np.zeros((len(y), len(labels)), dtype=np.float32)
     predictions = np.empty_like(y)
@@ -182,8 +183,10 @@ def _checked(folds: Any, y: npt.NDArray[Any], speakers: npt.NDArray[Any]) -> Ite
     for train, test in folds:
         unheard = set(y[test]) - set(y[train])
         if unheard:
+            emotion = min(unheard)
+            by = ", ".join(str(speaker) for speaker in np.unique(speakers[y == emotion]))
             raise DataError(
-                f"The emotion '{sorted(unheard)[0]}' is spoken only by speaker {sorted(set(speakers[test]))[0]}, so it "
-                "cannot be learned from the others. Add speakers, or leave the emotion out."
+                f"All clips of the emotion '{emotion}' (speaker {by}) fall in one test fold, so it cannot be learned "
+                "from the others. Add speakers, or leave the emotion out."
             )
         yield train, test

@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least
+from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
+from featkit.backend import Backend
 from featkit.errors import ExportError
-from featkit.extraction import extract_one
+from featkit.extraction import clip_list, extract_one
 from featkit.features.base import Features
 from featkit.graph import GraphBuilder, session
 from featkit.runtime import RECIPE_FORMAT, RECIPE_KEY, Model
@@ -53,7 +54,8 @@ def export(
     path
         The file to write; it is replaced only after all checks have passed.
     clips
-        Clips on which the exported model must answer as the trained one. Default: one training clip of each class.
+        Clips on which the exported model must answer as the trained one. Default: one training clip of each class,
+        or synthetic speech if none of their files is there any more.
     scores
         Measured scores for the recipe, e.g. ``evaluate(...).summary()``.
 
@@ -68,7 +70,7 @@ def export(
     extractor, backend = classifier.extractor_, classifier.backend_
     labels = [str(label) for label in classifier.classes_]
     front = extractor.to_onnx(backend.consumes)
-    model = _assemble(front, backend.to_onnx(), labels)
+    model = _assemble(front, backend, labels)
     recipe: dict[str, Any] = {
         "format": RECIPE_FORMAT,
         "featkit_version": _version(),
@@ -86,27 +88,31 @@ def export(
         "licence": [extractor.licence] if extractor.licence else [],
     }
     entry = model.metadata_props.add()
-    entry.key, entry.value = RECIPE_KEY, json.dumps(recipe, sort_keys=True)
+    entry.key, entry.value = RECIPE_KEY, json.dumps(recipe, sort_keys=True, default=_plain)
     onnx.checker.check_model(model)
 
     content = model.SerializeToString()
-    checked = classifier.check_clips_ if clips is None else list(clips)
+    # Training files that were moved since are no obstacle; clips that are named now must be there.
+    checked = [clip for clip in classifier.check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
+    checked = checked or _made_speech()
     difference = _prove(classifier, content, checked)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    draft.write_bytes(content)
-    draft.replace(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return ExportReport(path, recipe["input"], len(content), len(checked), difference)
 
 
-def _assemble(front: Any, back: Any, labels: list[str]) -> onnx.ModelProto:
-    g = GraphBuilder("featkit")
+def _assemble(front: Any, backend: Backend, labels: list[str]) -> onnx.ModelProto:
+    g, back = GraphBuilder("featkit"), backend.to_onnx()
     if front is not None:
         features = g.include(front, g.input("wave", ["batch", "samples"]))
     else:
-        given = back.graph.input[0]
-        shape = [axis.dim_value or axis.dim_param for axis in given.type.tensor_type.shape.dim]
-        features = g.input(given.name, shape)
+        axes = back.graph.input[0].type.tensor_type.shape.dim
+        features = g.input(backend.consumes, [axis.dim_value or axis.dim_param for axis in axes])
     probabilities = g.include(back, features)
     index = g.op("ArgMax", probabilities, axis=1, keepdims=0)
     label = g.op("Gather", g.constant(np.array(labels, dtype=object), object), index, axis=0)
@@ -119,15 +125,17 @@ def _prove(classifier: SERClassifier, content: bytes, clips: list[Any]) -> float
     """Run both on the clips; return the largest difference of a probability, or refuse."""
     model = Model(content, "the exported model")
     extracted = [clip for clip in clips if isinstance(clip, Features)]
-    largest = 0.0
-    if extracted:
-        largest = _prove_backend(classifier, extracted)
-    waves = _waves(classifier, [clip for clip in clips if not isinstance(clip, Features)])
+    largest = _prove_backend(classifier, extracted) if extracted else 0.0
+    waves = [
+        at_least(as_wave(clip, name_of(clip, i)), classifier.extractor_.min_samples, classifier.pad_short)
+        for i, clip in enumerate(clips)
+        if not isinstance(clip, Features)
+    ] or _made_speech()
     expected = classifier.predict_proba(waves)
     largest = max(largest, _compare(classifier, expected, model.predict_proba(waves), model.predict(waves)))
     if model.input == "wave":  # and as a batch of equal lengths, which the graph must take as well
-        shortest = min(len(wave) for wave in waves)
-        batch = np.stack([wave[:shortest] for wave in waves])
+        longest = max(wave.size for wave in waves)
+        batch = np.stack([np.pad(wave, (0, longest - wave.size)) for wave in waves])
         together = session(content).run(None, {"wave": batch})
         largest = max(largest, _compare(classifier, classifier.predict_proba(batch), together[1], together[0]))
     return largest
@@ -155,14 +163,8 @@ def _compare(classifier: SERClassifier, expected: Any, got: Any, labels: Any) ->
     return difference
 
 
-def _waves(classifier: SERClassifier, clips: list[Any]) -> list[Wave]:
-    """The check clips as waves, long enough for the features; made speech where none can be had any more."""
-    waves = []
-    for i, clip in enumerate(clips):
-        if isinstance(clip, (str, os.PathLike)) and not Path(clip).exists():
-            continue  # a training file that was moved since
-        waves.append(at_least(as_wave(clip, f"clip {i}"), classifier.extractor_.min_samples, classifier.pad_short))
-    return waves or _made_speech()
+def _gone(clip: Any) -> bool:
+    return isinstance(clip, (str, os.PathLike)) and not Path(clip).exists()
 
 
 def _made_speech() -> list[Wave]:
@@ -175,3 +177,8 @@ def _version() -> str:
     from importlib.metadata import version
 
     return version("featkit")
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: numpy's numbers, as a search over a grid sets them, as numbers; other settings as they print."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

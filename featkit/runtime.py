@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from featkit.audio import SAMPLE_RATE, as_wave, at_least, name_of
-from featkit.errors import ModelError
+from featkit.errors import FeatureError, ModelError
 from featkit.features.base import extractor_from_spec, hash_spec
 
 RECIPE_KEY = "featkit"
@@ -43,10 +43,13 @@ class Model:
         self.input: str = self.recipe["input"]
         self._extractor = None
         if self.input != "wave":
-            self._extractor = extractor_from_spec(self.recipe["features"])
+            try:
+                self._extractor = extractor_from_spec(self.recipe["features"])
+            except FeatureError as error:
+                raise ModelError(f"{name}: {error}") from None
             if self._extractor.spec_hash != self.recipe["feature_hash"]:
                 raise ModelError(
-                    f"{name} was trained on {self._extractor.name} with specification {self.recipe['feature_hash']}; "
+                    f"{name}: was trained on {self._extractor.name} with specification {self.recipe['feature_hash']}; "
                     f"the installed one is {self._extractor.spec_hash}. Install the featkit and plug-in versions it "
                     f"was trained with (featkit {self.recipe['featkit_version']}), or train again."
                 )
@@ -72,8 +75,7 @@ class Model:
             value: npt.NDArray[np.float32] = at_least(wave, self.recipe["min_samples"], pad_short, where)
         else:
             value = self._extractor.extract(wave, self.recipe["view"], where, pad_short)
-        name = self._session.get_inputs()[0].name
-        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {name: value[None]})[0]
+        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {self.input: value[None]})[0]
         return probabilities
 
     def __repr__(self) -> str:
@@ -106,7 +108,7 @@ def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base class
-        reason = str(error).splitlines()[0].rpartition(" : ")[2][:120]
+        reason = f"{error}\n".splitlines()[0].rpartition(" : ")[2][:120]
         raise ModelError(f"{name}: is damaged or not an ONNX model ({reason}); copy or export it again.") from None
 
 
@@ -116,15 +118,25 @@ def _recipe(session: onnxruntime.InferenceSession, name: str) -> dict[str, Any]:
         raise ModelError(f"{name}: is an ONNX model, but not one that featkit wrote: it holds no recipe.")
     try:
         recipe: dict[str, Any] = json.loads(text)
-        form, rate, spec = recipe["format"], recipe["sample_rate"], recipe["features"]
-        columns = session.get_outputs()[1].shape[1]
-        if form > RECIPE_FORMAT:
-            raise ModelError(f"{name}: has recipe format {form}; this featkit reads {RECIPE_FORMAT}. Update featkit.")
-        whole = rate == SAMPLE_RATE and hash_spec(spec) == recipe["feature_hash"] and columns == len(recipe["labels"])
-        if not whole or not {"input", "view", "min_samples", "pad_short", "backend"} <= recipe.keys():
+        newer = recipe["format"] > RECIPE_FORMAT
+        if not newer and not _describes(recipe, session):
             raise ValueError("its parts contradict each other")
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        if isinstance(error, ModelError):
-            raise
         raise ModelError(f"{name}: its recipe is damaged ({error}); export it again.") from None
+    if newer:
+        form = recipe["format"]
+        raise ModelError(f"{name}: has recipe format {form}; this featkit reads {RECIPE_FORMAT}. Update featkit.")
     return recipe
+
+
+def _describes(recipe: dict[str, Any], session: onnxruntime.InferenceSession) -> bool:
+    """Whether the recipe fits its own graph, and what is used of it later is of the right kind."""
+    kinds = {"view": str, "min_samples": int, "pad_short": bool, "backend": dict, "featkit_version": str}
+    return (
+        all(isinstance(recipe[key], kind) for key, kind in kinds.items())
+        and [value.name for value in session.get_inputs()] == [recipe["input"]]
+        and [value.name for value in session.get_outputs()] == ["label", "probabilities"]
+        and session.get_outputs()[1].shape[1] == len(recipe["labels"])
+        and recipe["sample_rate"] == SAMPLE_RATE
+        and hash_spec(recipe["features"]) == recipe["feature_hash"]
+    )

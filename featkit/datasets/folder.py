@@ -21,6 +21,7 @@ class Folder(Dataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     for emotion in ("anger", "neutral"):

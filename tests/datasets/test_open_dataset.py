@@ -71,7 +71,7 @@ def test_an_unknown_name_suggests_the_nearest_one(spec: str) -> None:
 def test_a_file_that_is_no_table_is_an_error_when_its_clips_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "1.wav").touch()
     dataset = open_dataset(str(tmp_path / "1.wav"))
-    with pytest.raises(DataError, match=r"folder: '.*1\.wav' does not exist"):
+    with pytest.raises(DataError, match=r"folder: '.*1\.wav' is a file, not a folder"):
         next(dataset.clips())
 
 

@@ -33,23 +33,13 @@ def synthetic_waves(wave: Wave) -> list[Wave]:
     return [wave, np.random.default_rng(0).uniform(-1, 1, 12_345).astype(np.float32), tone, click]
 
 
+def _clips(root: Path, n: int) -> list[Wave]:
+    """``n`` clips, spread over the files of a corpus."""
+    files = sorted(path for path in root.rglob("*") if path.suffix in {".wav", ".flac"})
+    return [load(path) for path in files[len(files) // (2 * n) :: len(files) // n][:n]]
+
+
 @pytest.fixture(scope="session", params=["emodb_root", "ravdess_root"])
 def real_waves(request: pytest.FixtureRequest) -> list[Wave]:
-    """Six clips of a real corpus, spread over its files; skips where the corpus is not there."""
-    root: Path = request.getfixturevalue(request.param)
-    files = sorted(root.rglob("*.wav"))
-    return [load(path) for path in files[:: len(files) // 6][:6]]
-
-
-@pytest.fixture(scope="session")
-def waves(synthetic_waves: list[Wave], request: pytest.FixtureRequest) -> list[Wave]:
-    """Two real clips where the corpora are there, then the synthetic ones."""
-    real = []
-    for corpus in ("emodb_root", "ravdess_root"):
-        try:
-            root: Path = request.getfixturevalue(corpus)
-        except pytest.skip.Exception:
-            continue
-        files = sorted(root.rglob("*.wav"))
-        real.append(load(files[len(files) // 2]))
-    return [*real, *synthetic_waves]
+    """Six clips of a real corpus; skips where it is not on this computer."""
+    return _clips(request.getfixturevalue(request.param), 6)
