@@ -75,7 +75,7 @@ def build(kind: Kind, text: str) -> Any:
         key = str(setting.arg)
         if key not in known:
             raise PluginError(unknown(f"setting of {name}", key, known))
-        params[key] = ast.unparse(setting.value) if isinstance(setting.value, ast.Name) else _literal(text, setting)
+        params[key] = _value(text, setting)
     return plugin(**params)
 
 
@@ -90,7 +90,11 @@ def _settings(text: str, name: str, settings: str) -> list[ast.keyword]:
     return call.keywords
 
 
-def _literal(text: str, setting: ast.keyword) -> Any:
+def _value(text: str, setting: ast.keyword) -> Any:
+    """A literal of Python, or a word; true, false and none may be written small."""
+    if isinstance(setting.value, ast.Name):
+        word = setting.value.id
+        return {"true": True, "false": False, "none": None}.get(word, word)
     try:
         return ast.literal_eval(setting.value)
     except ValueError:

@@ -52,8 +52,8 @@ def test_mel_bands_outside_the_spectrum_are_refused(fmin: float, fmax: float) ->
 
 
 def test_mel_bands_without_a_bin_are_refused() -> None:
-    with pytest.raises(FeatureError, match=r"\d+ of 128 mel bands hold no DFT bin at n_fft=400; lower n_mels"):
-        dsp.mel_filters(16_000, 400, 128, 0, 8000, False, True)
+    with pytest.raises(FeatureError, match=r"\d+ of 200 mel bands hold no DFT bin at n_fft=400; lower n_mels or raise n_fft"):
+        dsp.mel_filters(16_000, 400, 200, 0, 8000, False, True)
 
 
 @pytest.mark.parametrize(("n_mfcc", "n_mels"), [(13, 40), (20, 23), (40, 40), (1, 1)])
@@ -97,7 +97,7 @@ def test_the_split_dft_equals_numpy(n_fft: int) -> None:
     first, second, bins = dsp.split_dft(n_fft)
     half, n2 = second.shape[0], second.shape[1] // 2
     frame = np.random.default_rng(0).standard_normal(n_fft)
-    inner = (first @ frame.reshape(-1, n2)).reshape(2, half, n2).transpose(1, 0, 2).reshape(half, 1, 2 * n2)
+    inner = (first @ frame.reshape(-1, n2)).reshape(half, 1, 2 * n2)
     real, imaginary = np.split((inner @ second)[:, 0], 2, axis=1)
     expected = np.abs(np.fft.rfft(frame))
     assert np.hypot(real, imaginary).ravel() == pytest.approx(expected[bins], abs=1e-9)
