@@ -37,7 +37,8 @@ _FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".
 _FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
 # Where libsndfile's log says how much a header promises: "data : 96000 (should be 48000)".
 _SIZE_LINE = {
-    "WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "AIFF": "ssnd", "AU": "data size", "CAF": "data",
+    "WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "CAF": "data", "AIFF": "ssnd",
+    "AU": "data size",
 }  # fmt: skip
 # Sizes written by programs that stream and know no length: ffmpeg, libsndfile, sox, arecord.
 _PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFF00})

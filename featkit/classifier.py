@@ -51,14 +51,13 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from featkit import SERClassifier
-    >>> rng = np.random.default_rng(0)
-    >>> calm = [rng.normal(0, 0.01, 16_000) for _ in range(6)]
-    >>> loud = [rng.normal(0, 0.20, 16_000) for _ in range(6)]
-    >>> clf = SERClassifier(features="mfcc39", backend="svm").fit(calm + loud, ["calm"] * 6 + ["anger"] * 6)
-    >>> clf.predict([rng.normal(0, 0.20, 24_000)])
-    array(['anger'], dtype='<U5')
+    >>> from featkit.datasets.synthetic import synthesise
+    >>> angry = [synthesise("anger", speaker, 0, 0) for speaker in range(5)]
+    >>> sad = [synthesise("sadness", speaker, 0, 0) for speaker in range(5)]
+    >>> clf = SERClassifier(features="mfcc39", backend="svm").fit(angry + sad, ["anger"] * 5 + ["sadness"] * 5)
+    >>> clf.predict([synthesise("sadness", 5, 1, 0)])
+    array(['sadness'], dtype='<U7')
     """
 
     classes_: npt.NDArray[Any]

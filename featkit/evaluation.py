@@ -122,11 +122,12 @@ def evaluate(
 
     Examples
     --------
+    >>> from itertools import product
     >>> from featkit import SERClassifier, evaluate
-    >>> rng = np.random.default_rng(0)
-    >>> loudness = [0.01, 0.2] * 6
-    >>> waves = [rng.normal(0, level, 8_000) for level in loudness]
-    >>> result = evaluate(SERClassifier(), waves, ["calm", "anger"] * 6, groups=list("aaaabbbbcccc"))
+    >>> from featkit.datasets.synthetic import synthesise
+    >>> emotions, speakers, sentences = zip(*product(["anger", "sadness"], [0, 1, 2], [0, 1]))
+    >>> waves = [synthesise(*said, take=0) for said in zip(emotions, speakers, sentences)]
+    >>> result = evaluate(SERClassifier(), waves, emotions, groups=speakers)
     >>> result.ua, result.protocol
     (1.0, 'leave one of 3 speakers out')
     """

@@ -82,7 +82,7 @@ def test_the_pip_line_names_the_extra_or_the_package(module, line):
 
 def test_a_foreign_plugin_whose_package_is_missing_gives_its_pip_line(foreign):
     foreign("features", "pitch", "no_such_package.pitch:Pitch")
-    with pytest.raises(PluginError, match="'pitch' needs the package 'no_such_package'.*pip install no_such_package"):
+    with pytest.raises(PluginError, match=r"'pitch' needs the package 'no_such_package'.*pip install no_such_package"):
         plugins.find("features", "pitch")
 
 

@@ -1,24 +1,20 @@
 """``mfcc39`` and ``logmel`` equal librosa with the same settings.
 
-Tolerance: 1e-3, absolute, on values in decibels and cepstra of up to several hundred. That is what float32 leaves:
-librosa itself differs from its own float64 by as much.
+Tolerance: 1e-3, absolute, on decibels and on cepstra of up to several hundred. Both sides compute in float32, by
+different factorisations of the DFT; from librosa in float64 they differ by 2e-4 and 1e-4.
 """
 
 from typing import Any
 
 import librosa
 import numpy as np
-import onnx
 import pytest
 
 from featkit.audio import Wave
 from featkit.errors import FeatureError
-from featkit.features.base import View
-from featkit.features.graph import GraphExtractor
 from featkit.features.logmel import LogMel
 from featkit.features.mel import MelExtractor
 from featkit.features.mfcc import MFCC39
-from featkit.graph import run, session
 
 TOLERANCE = 1e-3
 
@@ -41,23 +37,38 @@ def librosa_mfcc(wave: Wave, x: MFCC39) -> np.ndarray:
     return np.concatenate([mfcc, *deltas]).T
 
 
-def assert_equal(ours: np.ndarray, theirs: np.ndarray) -> None:
+def assert_equal(ours: np.ndarray, theirs: np.ndarray, tolerance: float = TOLERANCE) -> None:
     assert ours.dtype == np.float32
     assert ours.shape == theirs.shape
-    assert np.abs(ours - theirs).max() <= TOLERANCE
+    assert np.abs(ours - theirs).max() <= tolerance
+
+
+def assert_is_librosas(extractor: MelExtractor, waves: list[Wave]) -> None:
+    for wave in waves:
+        if extractor.power == 1 and not wave.all():
+            continue  # 80 dB of magnitude reach below what float32 rounds off where there is digital silence
+        if isinstance(extractor, MFCC39):
+            # The lifter multiplies the coefficients, and their rounding, by up to 1 + lifter / 2.
+            tolerance = TOLERANCE * (5 if extractor.lifter else 1)
+            assert_equal(extractor.frames(wave), librosa_mfcc(wave, extractor), tolerance)
+        else:
+            assert_equal(extractor.frames(wave), librosa_logmel(wave, extractor).T)
 
 
 MEL_SETTINGS: list[dict[str, Any]] = [
     {},
     {"n_fft": 512},
-    {"n_fft": 1024, "n_mels": 80},
-    {"n_fft": 401, "n_mels": 23},
+    {"n_fft": 1024, "n_mels": 64},
+    {"n_fft": 401},  # prime
+    {"n_fft": 399, "n_mels": 23},  # odd, 21 * 19
     {"n_fft": 450, "hop_length": 150},
     {"n_fft": 512, "win_length": 400},
     {"n_fft": 512, "win_length": 401, "window": "hamming"},
+    {"n_fft": 1024, "win_length": 25, "n_mels": 20},
     {"hop_length": 200},
     {"hop_length": 128},
-    {"hop_length": 500},
+    {"hop_length": 161},
+    {"hop_length": 500},  # gaps between frames
     {"window": "hamming"},
     {"window": "blackman"},
     {"window": "boxcar"},
@@ -66,6 +77,7 @@ MEL_SETTINGS: list[dict[str, Any]] = [
     {"pad_mode": "reflect"},
     {"pad_mode": "reflect", "n_fft": 401},
     {"power": 1.0},
+    {"power": 1.0, "n_fft": 512, "hop_length": 128},
     {"fmin": 64.0, "fmax": 7600.0},
     {"fmax": 4000.0, "n_mels": 26},
     {"htk": True},
@@ -73,15 +85,17 @@ MEL_SETTINGS: list[dict[str, Any]] = [
     {"htk": True, "mel_norm": None, "window": "hamming", "center": False},
     {"ref": "max"},
     {"ref": 0.5},
-    {"ref": 1e-12},
+    {"ref": 1e-12},  # below amin, which then is the reference
     {"amin": 1e-5},
     {"top_db": None},
     {"top_db": 40.0},
+    {"top_db": 0.0},
     {"ref": "max", "top_db": 30.0},
 ]
 MFCC_SETTINGS: list[dict[str, Any]] = [
     {"n_mfcc": 20},
     {"n_mfcc": 40},
+    {"n_mfcc": 1},
     {"n_mfcc": 13, "n_mels": 26, "htk": True},
     {"lifter": 22},
     {"delta_width": 5},
@@ -99,29 +113,42 @@ def name(settings: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("settings", MEL_SETTINGS, ids=name)
-def test_logmel_equals_librosa(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
-    extractor = LogMel(**{"n_mels": 40, **settings})
-    for wave in synthetic_waves:
-        assert_equal(extractor.frames(wave), librosa_logmel(wave, extractor).T)
+def test_logmel_is_librosas(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
+    assert_is_librosas(LogMel(**{"n_mels": 40, **settings}), synthetic_waves)
 
 
 @pytest.mark.parametrize("settings", MEL_SETTINGS + MFCC_SETTINGS, ids=name)
-def test_mfcc39_equals_librosa(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
-    extractor = MFCC39(**settings)
-    for wave in synthetic_waves:
-        assert_equal(extractor.frames(wave), librosa_mfcc(wave, extractor))
+def test_mfcc39_is_librosas(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
+    assert_is_librosas(MFCC39(**settings), synthetic_waves)
 
 
-@pytest.mark.parametrize("settings", [*MEL_SETTINGS[:4], {"power": 1.0}, {"center": False}, *MFCC_SETTINGS], ids=name)
-def test_mfcc39_equals_librosa_on_real_speech(settings: dict[str, Any], real_waves: list[Wave]) -> None:
-    extractor = MFCC39(**settings)
-    for wave in real_waves:
-        assert_equal(extractor.frames(wave), librosa_mfcc(wave, extractor))
+@pytest.mark.parametrize("settings", MEL_SETTINGS + MFCC_SETTINGS, ids=name)
+def test_mfcc39_is_librosas_on_real_speech(settings: dict[str, Any], real_waves: list[Wave]) -> None:
+    assert_is_librosas(MFCC39(**settings), real_waves if settings in ({}, {"n_mfcc": 20}) else real_waves[:2])
 
 
-def test_logmel_equals_librosa_on_real_speech(real_waves: list[Wave]) -> None:
-    for wave in real_waves:
-        assert_equal(LogMel().frames(wave), librosa_logmel(wave, LogMel()).T)
+@pytest.mark.parametrize("settings", MEL_SETTINGS, ids=name)
+def test_logmel_is_librosas_on_real_speech(settings: dict[str, Any], real_waves: list[Wave]) -> None:
+    assert_is_librosas(LogMel(**({"n_mels": 40, **settings} if settings else {})), real_waves[:2])
+
+
+@pytest.mark.parametrize("gain", [1e-4, 30])
+def test_quiet_and_loud_clips_stay_librosas(gain: float, wave: Wave) -> None:
+    assert_is_librosas(MFCC39(), [wave * np.float32(gain)])
+
+
+def test_the_docstring_s_column_of_librosa_s_defaults_is_right(wave: Wave) -> None:
+    ours = MFCC39(n_mfcc=20, n_mels=128, n_fft=2048, hop_length=512, deltas=0).frames(wave)
+    assert_equal(ours, librosa.feature.mfcc(y=wave, sr=16_000).T)
+    ours = LogMel(n_mels=128, n_fft=2048, hop_length=512).frames(wave)
+    assert_equal(ours, librosa.power_to_db(librosa.feature.melspectrogram(y=wave, sr=16_000)).T)
+
+
+@pytest.mark.parametrize("n_samples", [400, 559, 560, 561, 1679, 1680, 1681])
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("pad_mode", ["constant", "reflect"])
+def test_every_length_gives_librosas_frames(n_samples: int, center: bool, pad_mode: Any, wave: Wave) -> None:
+    assert_is_librosas(LogMel(n_mels=40, center=center, pad_mode=pad_mode), [wave[2000 : 2000 + n_samples]])
 
 
 def test_the_second_column_block_is_librosa_s_first_delta(wave: Wave) -> None:
@@ -171,34 +198,6 @@ def test_digital_silence_gives_finite_numbers(extractor: MelExtractor) -> None:
     assert np.isfinite(frames).all()
     assert np.ptp(frames, axis=0).max() < 1e-4
     assert np.isfinite(extractor.functionals(silence)).all()
-
-
-# The graph
-
-
-@pytest.mark.parametrize("extractor", [MFCC39(), LogMel(), MFCC39(pad_mode="reflect", delta_mode="nearest", n_fft=512)])
-@pytest.mark.parametrize("view", ["frames", "functionals"])
-def test_the_graph_takes_any_batch_and_length_and_rows_do_not_meet(extractor: GraphExtractor, view: View) -> None:
-    model = extractor.to_onnx(view)
-    onnx.checker.check_model(model, full_check=True)
-    dims = [axis.dim_param for axis in model.graph.input[0].type.tensor_type.shape.dim]
-    assert dims == ["batch", "samples"]
-    graph = session(model)
-    rng = np.random.default_rng(0)
-    for n_samples in (512, 1000, 4801, 16_000, 80_000):
-        # Levels far apart: top_db and the functionals must look at one row only.
-        batch = (rng.uniform(-1, 1, (3, n_samples)) * [[1.0], [1e-3], [0.1]]).astype(np.float32)
-        together = run(graph, batch)
-        assert len(together) == 3
-        for wave, row in zip(batch, together, strict=True):
-            alone = extractor.extract(wave, view)
-            assert np.array_equal(alone, run(graph, wave[None])[0])
-            assert np.abs(row - alone).max() <= TOLERANCE
-
-
-def test_both_views_come_from_the_same_frames(wave: Wave) -> None:
-    frames = MFCC39().frames(wave)
-    assert MFCC39().functionals(wave)[:39] == pytest.approx(frames.mean(axis=0), abs=1e-4)
 
 
 # Names and settings

@@ -1,0 +1,73 @@
+"""A few synthetic clips, and estimators fitted on them once for all tests that only look at them."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from featkit import Features, SERClassifier, extract, plugins
+from featkit.audio import SAMPLE_RATE, Wave
+from featkit.backend import Backend, find_backend
+from featkit.datasets.synthetic import synthesise
+from featkit.features.base import View
+
+EMOTIONS = ("anger", "neutral", "sadness")
+SPEAKERS = ("s0", "s1", "s2", "s3")
+
+_SMALL = {
+    "xgboost": "xgboost:n_estimators=15,n_jobs=1",
+    "cnn_lstm": "cnn_lstm:channels=(8,12),hidden=8,epochs=4,batch_size=8",
+}
+BACKENDS = tuple(plugins.installed("backends"))
+
+
+class Speech(NamedTuple):
+    waves: list[Wave]
+    labels: npt.NDArray[np.str_]
+    speakers: npt.NDArray[np.str_]
+
+
+@cache
+def speech() -> Speech:
+    """24 clips: 4 speakers say 2 sentences in 3 emotions."""
+    said = list(product(range(len(SPEAKERS)), EMOTIONS, range(2)))
+    return Speech(
+        [synthesise(emotion, speaker, sentence, take=0) for speaker, emotion, sentence in said],
+        np.array([emotion for _, emotion, _ in said]),
+        np.array([SPEAKERS[speaker] for speaker, _, _ in said]),
+    )
+
+
+@cache
+def extracted(view: View, features: str = "mfcc39") -> list[Features]:
+    return extract(speech().waves, features, view)
+
+
+@cache
+def inputs(view: View) -> Any:
+    """What a backend is given: (24, dims), or 24 arrays (time, dims)."""
+    values = [clip.values for clip in extracted(view)]
+    return np.stack(values) if view == "functionals" else values
+
+
+def small(backend: str, **params: Any) -> Backend:
+    """A backend that is fitted in a moment."""
+    return find_backend(_SMALL.get(backend, backend)).set_params(**params)
+
+
+@cache
+def fitted(features: str = "mfcc39", backend: str = "svm") -> SERClassifier:
+    """Not to be changed: other tests look at it too."""
+    return SERClassifier(features, small(backend)).fit(speech().waves, speech().labels, groups=speech().speakers)
+
+
+def write_wav(path: Path, wave: Wave) -> str:
+    """Write without rounding, so that the file holds the very wave."""
+    soundfile.write(path, wave, SAMPLE_RATE, subtype="FLOAT")
+    return str(path)

@@ -1,0 +1,146 @@
+"""Who may import whom. The table is the architecture: every row names only rows above it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# module or package : what of featkit it may import. Inside a package (features, datasets) imports are free.
+MAY_IMPORT = {
+    "errors": "",
+    "audio": "errors",
+    "plugins": "errors",
+    "metrics": "errors",
+    "graph": "",
+    "features": "errors audio plugins graph",
+    "datasets": "errors audio plugins",
+    "backend": "errors plugins graph features",
+    "store": "errors plugins features",
+    "extraction": "errors audio features",
+    "transformer": "errors extraction features",
+    "runtime": "errors audio features",
+    "corpus": "errors plugins features datasets store extraction",
+    "export": "errors audio graph features datasets backend extraction runtime",
+    "classifier": "errors audio plugins features backend extraction export",
+    "evaluation": "errors audio metrics features backend extraction classifier",
+    "benchmark": "errors metrics features backend store extraction corpus classifier evaluation",
+    "testing": "errors audio graph features datasets backend extraction runtime export classifier",
+    "demo": "*",
+    "stream": "*",
+    "serve": "*",
+    "cli": "*",
+    "__main__": "cli",
+    "__init__": "",
+}
+NOBODY_IMPORTS = {"cli", "demo", "stream", "serve", "__main__"}
+"""The ends of the road. Only cli and __main__ may call them."""
+
+BACKENDS_MAY_IMPORT = {"errors", "graph", "backend"}
+"""What a third party's backend needs, and so all that ours may use."""
+
+SERVING_NEEDS_NONE_OF = {"sklearn", "scipy", "onnx", "skl2onnx", "torch", "xgboost", "pandas", "pyarrow", "opensmile"}
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Dotted name below the package → file."""
+    paths = sorted(package.rglob("*.py"))
+    return {".".join(path.relative_to(package).with_suffix("").parts): path for path in paths}
+
+
+CORE = modules(ROOT / "featkit")
+BACKENDS = modules(ROOT / "backends" / "featkit_backends")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, at its top and inside functions; for the type checker alone does not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written with full names"
+            # `from featkit import plugins` imports a module, `from featkit.errors import DataError` a name of one.
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def of_featkit(path: Path) -> set[str]:
+    """The core's modules that a file imports, as dotted names below featkit."""
+    found = set()
+    for name in imports(path):
+        head, _, rest = name.partition(".")
+        if head == "featkit":
+            while rest and rest not in CORE and f"{rest}.__init__" not in CORE:
+                rest = rest.rpartition(".")[0]
+            found.add(rest or "__init__")
+    return found
+
+
+def row(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_row_names_only_rows_above_it_so_there_is_no_circle():
+    above: set[str] = set()
+    for name, allowed in MAY_IMPORT.items():
+        if allowed != "*" and name != "__main__":
+            assert set(allowed.split()) <= above, name
+        above.add(name)
+
+
+def test_every_module_of_the_core_has_a_row():
+    assert {row(module) for module in CORE} <= MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_a_module_imports_only_what_its_row_allows(module):
+    allowed = set(MAY_IMPORT[row(module)].split())
+    if allowed != {"*"}:
+        assert {row(other) for other in of_featkit(CORE[module])} - {row(module)} <= allowed
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_ends_of_the_road_are_imported_by_nobody(module):
+    if row(module) not in {"cli", "__main__"}:
+        assert not {row(other) for other in of_featkit(CORE[module])} & NOBODY_IMPORTS - {row(module)}
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_never_imports_the_built_in_backends(module):
+    assert not {name for name in imports(CORE[module]) if name.startswith("featkit_backends")}
+
+
+@pytest.mark.parametrize("module", BACKENDS)
+def test_a_built_in_backend_uses_no_more_of_featkit_than_a_foreign_one(module):
+    assert of_featkit(BACKENDS[module]) <= BACKENDS_MAY_IMPORT
+
+
+def test_the_runtime_needs_of_the_features_only_their_contract():
+    assert of_featkit(CORE["runtime"]) <= {"audio", "errors", "features.base"}
+
+
+@pytest.mark.parametrize("module", ["featkit", "featkit.runtime", "featkit.cli"])
+def test_to_serve_a_model_no_training_library_is_loaded(module):
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "featkit" in loaded
+    assert not SERVING_NEEDS_NONE_OF & set(loaded)
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path):
+    (tmp_path / "x.py").write_text(
+        "import featkit.audio\n"
+        "from featkit import plugins\n"
+        "from featkit.features.base import View\n"
+        "if TYPE_CHECKING:\n    from featkit.classifier import SERClassifier\n"
+        "def f():\n    from featkit.graph import run\n"
+    )
+    assert of_featkit(tmp_path / "x.py") == {"audio", "plugins", "features.base", "graph"}
