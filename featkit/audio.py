@@ -32,6 +32,7 @@ RATES = (1_000, 768_000)
 MAX_CHANNELS = 64
 """More are refused in arrays: they are samples lying the wrong way round."""
 
+_LOUDEST = 1_000  # float recordings may exceed 1 by a few times; beyond this they are integers that nobody scaled
 _BLOCK = 1 << 16  # samples decoded at a time: memory grows with what is there, not with what a header claims
 _FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
 _FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
@@ -122,7 +123,7 @@ def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
 
 
 def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
-    """Return ``wave`` as (n_samples,) float32, or say why it is no clip: empty, not finite, digital silence.
+    """Return ``wave`` as (n_samples,) float32, or say why it is no clip: empty, not finite, silent, never scaled.
 
     Parameters
     ----------
@@ -150,6 +151,8 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
     if not array.any():
         raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
+    if (peak := np.abs(array).max()) > _LOUDEST:
+        raise AudioError(f"{where}: samples reach {peak:.0f}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
     return array
 
 

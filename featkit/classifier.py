@@ -176,7 +176,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
 def column(values: Any, what: str) -> npt.NDArray[Any]:
     """Labels or speakers as an array (n,) without holes."""
     for i, value in enumerate(np.asarray(values, dtype=object).ravel()):
-        if not isinstance(value, str | int | float | np.generic) or value != value:
+        if not isinstance(value, str | int | float | np.generic) or value != value or value in (np.inf, -np.inf):
             raise DataError(f"The {what} of clip {i} is {value!r}. Drop the clip or give it a {what}.")
     array = column_or_1d(values, warn=True)
     return np.array(array.tolist()) if array.dtype == object else array

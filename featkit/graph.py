@@ -12,6 +12,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from featkit.errors import ExportError
+
 # One operator set for every graph, so that any two can be joined in one model. skl2onnx and onnxmltools are told the
 # same numbers; tree ensembles need ai.onnx.ml 3.
 OPSET = 17
@@ -68,7 +70,16 @@ class GraphBuilder:
         return names[0] if outputs == 1 else names
 
     def include(self, model: onnx.ModelProto, value: str, output: str | None = None) -> str:
-        """Add another one-input model, fed with ``value``. Returns the name of its first, or the named, output."""
+        """Add another one-input model, fed with ``value``. Returns the name of its first, or the named, output.
+
+        Raises
+        ------
+        ExportError
+            The model uses a newer operator set than featkit's.
+        """
+        newest = max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=OPSET)
+        if newest > OPSET:
+            raise ExportError(f"A graph of operator set {newest} cannot be joined; export it with opset {OPSET}.")
         prefix = f"{self.name}_{len(self._nodes)}_"
         graph = onnx.compose.add_prefix(model, prefix).graph
         self._nodes.append(helper.make_node("Identity", [value], [graph.input[0].name]))

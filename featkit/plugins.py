@@ -74,7 +74,7 @@ def build(kind: Kind, text: str) -> Any:
     for setting in _settings(text, name, settings):
         key = str(setting.arg)
         if key not in known:
-            raise PluginError(unknown(f"setting of {name}", key, known))
+            raise PluginError(unknown(f"setting of {name}", key, known, "Settings"))
         params[key] = _value(text, setting)
     return plugin(**params)
 
@@ -101,7 +101,7 @@ def _value(text: str, setting: ast.keyword) -> Any:
         raise PluginError(f"'{text}': the value of {setting.arg} is neither a word, a number nor a tuple.") from None
 
 
-def unknown(noun: str, name: str, names: Iterable[str]) -> str:
+def unknown(noun: str, name: str, names: Iterable[str], heading: str = "Installed") -> str:
     """Message for a name that is not there, with the nearest one that is.
 
     Examples
@@ -112,7 +112,7 @@ def unknown(noun: str, name: str, names: Iterable[str]) -> str:
     names = list(names)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"No {noun} is named '{name}'.{hint} Installed: {', '.join(names) or 'none'}."
+    return f"No {noun} is named '{name}'.{hint} {heading}: {', '.join(names) or 'none'}."
 
 
 def missing(error: ModuleNotFoundError, what: str) -> PluginError:

@@ -22,7 +22,7 @@ SPEAKERS = ("s0", "s1", "s2", "s3")
 
 _SMALL = {
     "xgboost": "xgboost:n_estimators=15,n_jobs=1",
-    "cnn_lstm": "cnn_lstm:channels=(8,12),hidden=8,epochs=4,batch_size=8",
+    "cnn_lstm": "cnn_lstm:channels=(8,12),hidden=8,epochs=20,batch_size=8,lr=0.005,dropout=0.1",
 }
 BACKENDS = tuple(plugins.installed("backends"))
 

@@ -482,6 +482,10 @@ def test_samples_that_are_no_sound_are_refused(samples: np.ndarray, rate: int, m
         (np.array([1e300, 0.1]), "x: 1 of 2 samples are NaN or infinite"),
         (np.zeros(7), r"x: all 7 samples are zero \(digital silence\)"),
         (np.full(7, 1e-300), "x: all 7 samples are zero"),
+        (
+            np.array([5, -20_000], dtype=np.int16),
+            "x: samples reach 20000, a wave −1 to 1; scale integers by featkit.audio",
+        ),
         (np.array([1 + 1j]), "x: Complex data not supported"),
         (np.array(["loud"]), "x: a wave must hold numbers, not <U4"),
         (None, "x: a wave must hold numbers|x: a wave is one-dimensional"),
@@ -533,7 +537,7 @@ def test_another_normalisation_is_refused() -> None:
         scale(np.ones(5, dtype=np.float32), "loud")  # type: ignore[arg-type]
 
 
-RAMP = np.arange(1, 16_001, dtype=np.float32)
+RAMP = np.arange(1, 16_001, dtype=np.float32)  # tells every sample apart
 
 
 def test_a_short_clip_is_padded_at_its_end() -> None:

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from featkit.errors import ExportError
 from featkit.graph import IR_VERSION, OPSET, OPSET_ML, GraphBuilder, convert_classifier, run, session
 
 
@@ -44,6 +45,14 @@ def test_a_named_output_of_an_included_model_is_found():
         g = GraphBuilder("outer")
         g.output(g.include(inner.model(), g.input("x", ["n"]), output), "y", ["n"])
         np.testing.assert_array_equal(run(session(g.model()), [-2, 3]), expected)
+
+
+def test_a_model_of_a_newer_operator_set_is_not_joined():
+    newer = scaled_by(2)
+    newer.opset_import[0].version = OPSET + 1
+    g = GraphBuilder("outer")
+    with pytest.raises(ExportError, match="A graph of operator set 18 cannot be joined; export it with opset 17"):
+        g.include(newer, g.input("x", ["batch", "dims"]))
 
 
 def test_an_operation_with_several_outputs_returns_their_names():

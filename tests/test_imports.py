@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "audio": "errors",
     "plugins": "errors",
     "metrics": "errors",
-    "graph": "",
+    "graph": "errors",
     "features": "errors audio plugins graph",
     "datasets": "errors audio plugins",
     "backend": "errors plugins graph features",

@@ -99,7 +99,7 @@ def test_a_foreign_plugin_is_found_as_ours_are(foreign):
         (" mfcc39: ", MFCC39()),
         ("mfcc39:n_mfcc=20", MFCC39(n_mfcc=20)),
         ("mfcc39: n_mfcc = 20 , window=hamming,ref='max'", MFCC39(n_mfcc=20, window="hamming", ref="max")),
-        ("mfcc39:center=false,htk=True,top_db=none,fmin=5e1", MFCC39(center=False, htk=True, top_db=None, fmin=50.0)),
+        ("mfcc39:center=false,htk=true,top_db=none,fmin=5e1", MFCC39(center=False, htk=True, top_db=None, fmin=50.0)),
         ("logmel:win_length=None,top_db=-1", LogMel(top_db=-1)),
     ],
 )
@@ -111,8 +111,8 @@ def test_settings_stand_behind_a_colon(text, extractor):
     ("text", "message"),
     [
         ("mfc39:n_mfcc=20", "No feature set is named 'mfc39'. Did you mean 'mfcc39'?"),
-        ("mfcc39:n_mfc=20", "No setting of mfcc39 is named 'n_mfc'. Did you mean 'n_mfcc'?"),
-        ("egemaps:n=1", "No setting of egemaps is named 'n'."),
+        ("mfcc39:n_mfc=20", "No setting of mfcc39 is named 'n_mfc'. Did you mean 'n_mfcc'? Settings: n_mels, "),
+        ("egemaps:n=1", "No setting of egemaps is named 'n'. Settings: none."),
         ("mfcc39:20", "'mfcc39:20': settings are written as in 'mfcc39:first=1,second=word'."),
         ("egemaps:loud", "'egemaps:loud': settings are written as in 'egemaps:first=1,second=word'."),
         ("mfcc39:n_mfcc=", "settings are written as in "),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -30,7 +29,6 @@ def expected(estimator: BaseEstimator) -> dict[str, str]:
     }
 
 
-@pytest.mark.filterwarnings("ignore:.*the array interface was deprecated:DeprecationWarning")
 @parametrize_with_checks(
     [
         SERClassifier(pad_short=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -100,7 +101,7 @@ class FramesBackend(Backend):
         self.standardise_ = Standardiser(np.concatenate([clips[i] for i in train]))
         tensors = [torch.from_numpy(self.standardise_(clip)) for clip in clips]
         data = _Clips(tensors, torch.from_numpy(index), torch.from_numpy(weight).float())
-        with torch.random.fork_rng(devices=[]):  # the caller's random state is left as it was
+        with _one_thread(), torch.random.fork_rng(devices=[]):  # the caller's random state is left as it was
             # Not torch.manual_seed, which would also seed every GPU and not give that back.
             torch.default_generator.manual_seed(int(np.random.default_rng(self.random_state).integers(2**31)))
             self.module_ = self._module(self.n_features_in_, len(self.classes_))
@@ -112,7 +113,8 @@ class FramesBackend(Backend):
         check_is_fitted(self, "module_")
         clips = _check_frames(X, self.n_features_in_)
         tensors = [torch.from_numpy(self.standardise_(clip)) for clip in clips]
-        return torch.softmax(self._logits(tensors), dim=1).numpy()
+        with _one_thread():
+            return torch.softmax(self._logits(tensors), dim=1).numpy()
 
     def to_onnx(self) -> Any:
         """Standardisation and network. (batch, time, dims) -> (batch, classes)."""
@@ -198,6 +200,17 @@ class _Clips:
 
     def __init__(self, frames: list[Tensor], index: Tensor, weight: Tensor) -> None:
         self.frames, self.index, self.weight = frames, index, weight
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Networks this small lose time on several threads, and with one the weights do not depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def mask(lengths: Tensor, time: int) -> Tensor:

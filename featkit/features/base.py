@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
@@ -69,7 +71,7 @@ class FeatureExtractor(ABC):
         """
         from featkit.features.functionals import functionals
 
-        return functionals(self.frames(wave))
+        return functionals(self._checked(self.frames(wave), "frames"))
 
     def to_onnx(self, view: View) -> Any:
         """The same computation as an ONNX model, wave (batch, samples) → view; None where there is none."""
@@ -131,16 +133,20 @@ class FeatureExtractor(ABC):
         if view not in ("frames", "functionals"):
             raise FeatureError(f"A view is 'frames' or 'functionals', not {view!r}.")
         wave = at_least(wave, self.min_samples, pad_short, where)
-        values = np.asarray(self.frames(wave) if view == "frames" else self.functionals(wave), dtype=np.float32)
-        if values.ndim != (2 if view == "frames" else 1) or values.size == 0:
-            shape = "(time, dims)" if view == "frames" else "(dims,)"
-            raise FeatureError(f"{where}: {self.name} gave {view} of shape {values.shape}; it must be {shape}.")
+        values = self._checked(self.frames(wave) if view == "frames" else self.functionals(wave), view)
         if not np.isfinite(values).all():
             raise FeatureError(
                 f"{where}: {self.name} gave {np.count_nonzero(~np.isfinite(values))} values that are not finite "
                 f"for {wave.size / SAMPLE_RATE:.2f} s of audio; drop the clip."
             )
         return values
+
+    def _checked(self, values: Any, view: View) -> Array:
+        array = np.asarray(values, dtype=np.float32)
+        if array.ndim != (2 if view == "frames" else 1) or array.size == 0:
+            shape = "(time, dims)" if view == "frames" else "(dims,)"
+            raise FeatureError(f"{self.name} gave {view} of shape {array.shape}; it must be {shape}.")
+        return array
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -155,14 +161,14 @@ class FeatureExtractor(ABC):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name, as scikit-learn asks for them."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in _parameters(type(self))}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters in place, as scikit-learn does."""
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
-                raise FeatureError(plugins.unknown(f"parameter of {self.name}", name, known))
+                raise FeatureError(plugins.unknown(f"parameter of {self.name}", name, known, "Parameters"))
             setattr(self, name, value)
         return self
 
@@ -186,9 +192,8 @@ class Fusion(FeatureExtractor):
     @property
     def hop(self) -> float:
         """The common hop, seconds."""
-        hops = {part.name: part.hop for part in self.parts}
-        if len(set(hops.values())) > 1:
-            told = ", ".join(f"{name} {1000 * hop:g} ms" for name, hop in hops.items())
+        if len({part.hop for part in self.parts}) > 1:
+            told = ", ".join(f"{part.name} {1000 * part.hop:g} ms" for part in self.parts)
             raise FeatureError(f"Frames can only be fused at one hop; these differ: {told}. Set equal hops.")
         return self.parts[0].hop
 
@@ -276,6 +281,19 @@ def extractor_from_spec(spec: Mapping[str, Any]) -> FeatureExtractor:
     except (KeyError, TypeError) as error:
         raise FeatureError(f"These features are not what is installed: {error} in the specification {spec}.") from None
     return extractor
+
+
+@cache
+def _parameters(kind: type[FeatureExtractor]) -> tuple[str, ...]:
+    """The fields of the dataclass. A constructor written by hand would hide settings from the specification."""
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    hidden = inspect.signature(kind).parameters.keys() - set(names)
+    if hidden:
+        raise FeatureError(
+            f"{kind.__name__} takes {', '.join(sorted(hidden))} without a field of that name; make it a dataclass "
+            "whose fields are its parameters."
+        )
+    return names
 
 
 def _unique(names: Iterable[str]) -> list[str]:

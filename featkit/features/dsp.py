@@ -132,6 +132,6 @@ def split_dft(n_fft: int) -> tuple[Matrix, Matrix, npt.NDArray[np.int64]]:
 
 
 def _factors(n: int) -> tuple[int, int]:
-    """The two factors of n that lie closest together, the even or larger one first."""
-    small = next(k for k in range(math.isqrt(n), 0, -1) if n % k == 0)
+    """Two different factors of n, as close together as can be, the larger one first: 25 * 16 is faster than 20 * 20."""
+    small = next(k for k in range(math.isqrt(n - 1), 0, -1) if n % k == 0)
     return n // small, small

@@ -49,11 +49,11 @@ class GraphExtractor(FeatureExtractor):
         return functional_names(self.frame_names)
 
     def _session(self, view: View) -> onnxruntime.InferenceSession:
-        key = (self.spec_hash, view)
+        key = (type(self), self.spec_hash, view)
         if key not in _SESSIONS:
             _SESSIONS[key] = session(self.to_onnx(view))
         return _SESSIONS[key]
 
 
-# Sessions are kept by specification, once per process: an extractor itself stays a plain, picklable dataclass.
-_SESSIONS: dict[tuple[str, View], onnxruntime.InferenceSession] = {}
+# Sessions are kept by class and specification, once a process: an extractor itself stays a plain, picklable dataclass.
+_SESSIONS: dict[tuple[type, str, View], onnxruntime.InferenceSession] = {}

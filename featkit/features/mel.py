@@ -8,8 +8,10 @@ own STFT operator.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -82,18 +84,18 @@ class MelExtractor(GraphExtractor):
         return self._decibel(g, mel)
 
     def _check(self) -> None:
+        kinds = get_type_hints(type(self))
+        for field in fields(self):
+            value, kind = getattr(self, field.name), kinds[field.name]
+            if not _is_a(value, kind):
+                raise FeatureError(f"{field.name} must be {_told(kind)}; it is {value!r}.")
         if self.hop_length < 1 or self.n_mels < 1 or not 2 <= self._win_length <= self.n_fft:
             raise FeatureError(
                 f"{self.name} needs hop_length >= 1, n_mels >= 1 and 2 <= win_length <= n_fft; they are "
                 f"{self.hop_length}, {self.n_mels}, {self._win_length}, {self.n_fft}."
             )
-        for parameter, allowed in (("pad_mode", ("constant", "reflect")), ("mel_norm", ("slaney", None))):
-            if getattr(self, parameter) not in allowed:
-                raise FeatureError(f"{parameter} must be one of {allowed}; it is {getattr(self, parameter)!r}.")
         if self.power not in (1, 2):
             raise FeatureError(f"power must be 1 (magnitude) or 2 (energy); it is {self.power}.")
-        if isinstance(self.ref, str) and self.ref != "max":
-            raise FeatureError(f"ref must be a power or 'max'; it is {self.ref!r}.")
         if not self.amin > 0 or (self.top_db is not None and not self.top_db >= 0):
             raise FeatureError(f"amin must be positive and top_db not negative; they are {self.amin}, {self.top_db}.")
 
@@ -171,3 +173,23 @@ class MelExtractor(GraphExtractor):
             return str(level)
         loudest = g.op("ReduceMax", level, axes=[1, 2], keepdims=1)
         return str(g.op("Max", level, g.op("Sub", loudest, g.constant([self.top_db]))))
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Whether a parameter is of the type that its field declares; what is written on a command line may not be."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(_is_a(value, one) for one in get_args(kind))
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return isinstance(value, (bool, np.bool_) if kind is bool else kind)
+
+
+def _told(kind: Any) -> str:
+    """A type in words."""
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    if get_args(kind):
+        return " or ".join(map(_told, get_args(kind)))
+    return "None" if kind is NoneType else str(kind.__name__)

@@ -51,13 +51,12 @@ class Level(Loudness):
         return np.array([wave.max(), wave.min()])
 
 
+@dataclass
 class Returns(FeatureExtractor):
     """Gives back what it is told."""
 
-    name = "returns"
-
-    def __init__(self, value):
-        self.value = value
+    name: ClassVar[str] = "returns"
+    value: object = None
 
     def frames(self, wave):
         return self.value
@@ -105,11 +104,11 @@ def test_another_view_is_refused(speech):
 @pytest.mark.parametrize(
     ("view", "value", "message"),
     [
-        ("frames", np.zeros(5), "x: returns gave frames of shape (5,); it must be (time, dims)."),
-        ("frames", np.zeros((0, 5)), "x: returns gave frames of shape (0, 5); it must be (time, dims)."),
-        ("frames", np.zeros((1, 5, 2)), "x: returns gave frames of shape (1, 5, 2)"),
-        ("functionals", np.zeros((1, 5)), "x: returns gave functionals of shape (1, 5); it must be (dims,)."),
-        ("functionals", 3.0, "x: returns gave functionals of shape ()"),
+        ("frames", np.zeros(5), "returns gave frames of shape (5,); it must be (time, dims)."),
+        ("frames", np.zeros((0, 5)), "returns gave frames of shape (0, 5); it must be (time, dims)."),
+        ("frames", np.zeros((1, 5, 2)), "returns gave frames of shape (1, 5, 2)"),
+        ("functionals", np.zeros((1, 5)), "returns gave functionals of shape (1, 5); it must be (dims,)."),
+        ("functionals", 3.0, "returns gave functionals of shape ()"),
         (
             "functionals",
             [1.0, np.nan, np.inf],
@@ -120,6 +119,18 @@ def test_another_view_is_refused(speech):
 def test_what_is_not_as_promised_is_refused(view, value, message, speech):
     with pytest.raises(FeatureError, match=re.escape(message)):
         Returns(value).extract(speech, view, "x")
+
+
+@pytest.mark.parametrize("shape", [(5,), (0, 5), (1, 5, 2)])
+def test_frames_are_as_promised_before_they_are_described(shape, speech):
+    class Broken(FeatureExtractor):
+        name = "broken"
+
+        def frames(self, wave):
+            return np.zeros(shape)
+
+    with pytest.raises(FeatureError, match=re.escape(f"broken gave frames of shape {shape}; it must be (time, dims).")):
+        Broken().extract(speech, "functionals")
 
 
 def test_a_short_clip_is_refused_or_padded():
@@ -159,7 +170,7 @@ def test_parameters_are_read_and_set_by_name():
 
 
 def test_an_unknown_parameter_tells_the_nearest():
-    with pytest.raises(FeatureError, match="No parameter of mfcc39 is named 'nmfcc'. Did you mean 'n_mfcc'"):
+    with pytest.raises(FeatureError, match=r"named 'nmfcc'\. Did you mean 'n_mfcc'\? Parameters: n_mels, "):
         MFCC39().set_params(nmfcc=20)
 
 
@@ -196,6 +207,12 @@ def test_the_hash_is_the_same_in_another_process():
     assert other.stdout.split() == [find_extractor(name).spec_hash for name in ("mfcc39", "mfcc39+logmel")]
 
 
+def test_the_hash_does_not_follow_the_order_in_which_a_file_holds_the_settings():
+    spec = MFCC39().spec
+    turned = {**dict(reversed(spec.items())), "params": dict(reversed(spec["params"].items()))}
+    assert hash_spec(turned) == MFCC39().spec_hash
+
+
 def test_numbers_of_numpy_are_the_numbers_they_are():
     """`GridSearchCV` over ``np.arange`` sets NumPy integers."""
     extractor = MFCC39(n_mels=np.int64(40), fmin=np.float64(0), center=np.bool_(True))
@@ -206,6 +223,15 @@ def test_numbers_of_numpy_are_the_numbers_they_are():
 def test_a_parameter_that_json_cannot_hold_is_refused():
     with pytest.raises(FeatureError, match="loudness: parameters must be what JSON can hold: Object of type ndarray"):
         _ = Loudness(block=np.arange(3)).spec_hash
+
+
+def test_a_constructor_that_hides_a_parameter_from_the_specification_is_refused():
+    class ByHand(Loudness):
+        def __init__(self, block, gain):
+            self.block, self.gain = block, gain
+
+    with pytest.raises(FeatureError, match="ByHand takes gain without a field of that name; make it a dataclass"):
+        _ = ByHand(1, 2).spec_hash
 
 
 @pytest.mark.parametrize("extractor", [MFCC39(n_mfcc=20, ref="max"), *map(find_extractor, BUILT_IN + FUSIONS)], ids=str)
@@ -237,7 +263,7 @@ def test_a_specification_that_fits_nothing_installed_is_refused(spec):
 
 
 def test_a_specification_of_an_unknown_set_tells_the_nearest():
-    with pytest.raises(PluginError, match="No feature set is named 'egemap'. Did you mean 'egemaps'"):
+    with pytest.raises(PluginError, match=r"No feature set is named 'egemap'\. Did you mean 'egemaps'"):
         extractor_from_spec({"name": "egemap", "version": 1, "params": {}})
 
 
@@ -258,8 +284,8 @@ def test_an_unknown_name_is_refused(name):
 
 
 def test_what_is_neither_name_nor_extractor_is_refused():
-    with pytest.raises(FeatureError, match="features must be a name or a FeatureExtractor, not type"):
-        find_extractor(MFCC39)
+    with pytest.raises(FeatureError, match="features must be a name or a FeatureExtractor, not int"):
+        find_extractor(39)
 
 
 def test_a_missing_package_gives_the_pip_line(monkeypatch):
@@ -298,6 +324,8 @@ def test_frames_with_different_hops_are_not_fused_but_their_functionals_are(spee
         fusion.frames(speech)
     with pytest.raises(FeatureError, match=message):
         fusion.to_onnx("frames")
+    with pytest.raises(FeatureError, match=r"these differ: logmel 10 ms, logmel 12\.5 ms"):  # one name twice
+        find_extractor("logmel+logmel:hop_length=200").frames(speech)
     assert fusion.extract(speech, "functionals").shape == (9 * (39 + 64),)
     assert fusion.to_onnx("functionals") is not None
 

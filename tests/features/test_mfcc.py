@@ -1,7 +1,7 @@
 """``mfcc39`` and ``logmel`` equal librosa with the same settings.
 
-Tolerance: 1e-3, absolute, on decibels and on cepstra of up to several hundred. Both sides compute in float32, by
-different factorisations of the DFT; from librosa in float64 they differ by 2e-4 and 1e-4.
+librosa's DFT runs in float64, ours in float32: the faintest band of a clip, 80 dB below the loudest, carries the
+rounding of the loudest.
 """
 
 from typing import Any
@@ -17,6 +17,9 @@ from featkit.features.mel import MelExtractor
 from featkit.features.mfcc import MFCC39
 
 TOLERANCE = 1e-3
+"""Absolute, on cepstra of up to several hundred. Seen on 80 real clips: 4e-4 at most, 2e-4 in the median."""
+BAND_TOLERANCE = 3e-3
+"""Decibels, on a single band. Seen on 80 real clips: 2e-3 at most, 2e-4 in the median."""
 
 
 def librosa_logmel(wave: Wave, x: MelExtractor) -> np.ndarray:
@@ -52,7 +55,7 @@ def assert_is_librosas(extractor: MelExtractor, waves: list[Wave]) -> None:
             tolerance = TOLERANCE * (5 if extractor.lifter else 1)
             assert_equal(extractor.frames(wave), librosa_mfcc(wave, extractor), tolerance)
         else:
-            assert_equal(extractor.frames(wave), librosa_logmel(wave, extractor).T)
+            assert_equal(extractor.frames(wave), librosa_logmel(wave, extractor).T, BAND_TOLERANCE)
 
 
 MEL_SETTINGS: list[dict[str, Any]] = [
@@ -117,19 +120,19 @@ def test_logmel_is_librosas(settings: dict[str, Any], synthetic_waves: list[Wave
     assert_is_librosas(LogMel(**{"n_mels": 40, **settings}), synthetic_waves)
 
 
-@pytest.mark.parametrize("settings", MEL_SETTINGS + MFCC_SETTINGS, ids=name)
+@pytest.mark.parametrize("settings", [{}, *MFCC_SETTINGS], ids=name)
 def test_mfcc39_is_librosas(settings: dict[str, Any], synthetic_waves: list[Wave]) -> None:
     assert_is_librosas(MFCC39(**settings), synthetic_waves)
 
 
 @pytest.mark.parametrize("settings", MEL_SETTINGS + MFCC_SETTINGS, ids=name)
 def test_mfcc39_is_librosas_on_real_speech(settings: dict[str, Any], real_waves: list[Wave]) -> None:
-    assert_is_librosas(MFCC39(**settings), real_waves if settings in ({}, {"n_mfcc": 20}) else real_waves[:2])
+    assert_is_librosas(MFCC39(**settings), real_waves[:1])
 
 
-@pytest.mark.parametrize("settings", MEL_SETTINGS, ids=name)
-def test_logmel_is_librosas_on_real_speech(settings: dict[str, Any], real_waves: list[Wave]) -> None:
-    assert_is_librosas(LogMel(**({"n_mels": 40, **settings} if settings else {})), real_waves[:2])
+def test_the_defaults_are_librosas_on_more_real_speech(real_waves: list[Wave]) -> None:
+    for extractor in (MFCC39(), MFCC39(n_mfcc=20, n_fft=512), LogMel(), LogMel(power=1.0)):
+        assert_is_librosas(extractor, real_waves)
 
 
 @pytest.mark.parametrize("gain", [1e-4, 30])
@@ -141,7 +144,7 @@ def test_the_docstring_s_column_of_librosa_s_defaults_is_right(wave: Wave) -> No
     ours = MFCC39(n_mfcc=20, n_mels=128, n_fft=2048, hop_length=512, deltas=0).frames(wave)
     assert_equal(ours, librosa.feature.mfcc(y=wave, sr=16_000).T)
     ours = LogMel(n_mels=128, n_fft=2048, hop_length=512).frames(wave)
-    assert_equal(ours, librosa.power_to_db(librosa.feature.melspectrogram(y=wave, sr=16_000)).T)
+    assert_equal(ours, librosa.power_to_db(librosa.feature.melspectrogram(y=wave, sr=16_000)).T, BAND_TOLERANCE)
 
 
 @pytest.mark.parametrize("n_samples", [400, 559, 560, 561, 1679, 1680, 1681])
@@ -236,8 +239,8 @@ def test_names_tell_what_a_column_is() -> None:
         ({"win_length": 0}, "they are 160, 40, 0, 400"),
         ({"n_mels": 0}, "they are 160, 0, 400, 400"),
         ({"n_mels": 200}, "of 200 mel bands hold no DFT bin"),
-        ({"pad_mode": "edge"}, "pad_mode must be one of .*'constant', 'reflect'.*; it is 'edge'"),
-        ({"mel_norm": "area"}, "mel_norm must be one of .*; it is 'area'"),
+        ({"pad_mode": "edge"}, "pad_mode must be 'constant' or 'reflect'; it is 'edge'"),
+        ({"mel_norm": "area"}, "mel_norm must be 'slaney' or None; it is 'area'"),
         ({"power": 3}, r"power must be 1 \(magnitude\) or 2 \(energy\); it is 3"),
         ({"window": "kaiser"}, "window must be one of hann"),
         ({"fmax": 0.0}, "Mel bands need .* they are 0 and 0 Hz"),

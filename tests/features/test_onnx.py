@@ -101,3 +101,14 @@ def test_one_clip_is_one_run_of_one_session(monkeypatch, speech):
     assert len(graph._SESSIONS) == built + 1
     extractor.set_params(n_mels=38).frames(speech[:16_000])
     assert len(graph._SESSIONS) == built + 2
+
+
+def test_a_subclass_with_the_same_name_and_settings_runs_its_own_graph(speech):
+    class Louder(MFCC39):
+        def add_frames(self, g, wave):
+            return super().add_frames(g, g.op("Mul", wave, g.constant([10.0])))
+
+    wave = speech[:16_000]
+    MFCC39(top_db=None).frames(wave)
+    louder = Louder(top_db=None).frames(wave)
+    np.testing.assert_allclose(louder, MFCC39(top_db=None).frames(wave * np.float32(10)), atol=TOLERANCE)

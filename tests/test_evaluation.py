@@ -1,0 +1,166 @@
+"""No speaker stands in training and in test, everything is learned inside the fold, and the protocol says how."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from speech import EMOTIONS, SPEAKERS, extracted, small, speech
+
+from featkit import SERClassifier, evaluate
+from featkit.errors import DataError, LeakageError
+
+WAVES, LABELS, GROUPS = speech()
+X = extracted("functionals")
+
+
+class Spy(SERClassifier):
+    """Notes which clips are learned from and which are judged."""
+
+    seen: ClassVar[list[tuple[str, list[int], Any]]] = []
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
+        self.seen.append(("fit", places(X), groups))
+        return super().fit(X, y, sample_weight, groups)
+
+    def predict_proba(self, X: Any) -> Any:
+        self.seen.append(("predict", places(X), None))
+        return super().predict_proba(X)
+
+
+def places(clips: Any) -> list[int]:
+    return [next(i for i, clip in enumerate(X) if clip is one) for one in clips]
+
+
+@pytest.fixture
+def seen() -> list[tuple[str, list[int], Any]]:
+    Spy.seen.clear()
+    return Spy.seen
+
+
+@pytest.mark.parametrize(("cv", "folds"), [("loso", 4), (2, 2)])
+def test_the_speaker_that_is_judged_was_not_learned_from(seen: Any, cv: Any, folds: int) -> None:
+    result = evaluate(Spy(), X, LABELS, GROUPS, cv=cv)
+    fits, predictions = ([entry for entry in seen if entry[0] == kind] for kind in ("fit", "predict"))
+    assert len(fits) == len(predictions) == folds
+    for (_, trained, groups), (_, tested, _) in zip(fits, predictions, strict=True):
+        assert set(GROUPS[trained]).isdisjoint(GROUPS[tested])
+        assert sorted(trained + tested) == list(range(24))
+        assert groups.tolist() == GROUPS[trained].tolist(), "backends hold out by speaker as well"
+    assert sorted(i for _, tested, _ in predictions for i in tested) == list(range(24))
+    assert result.protocol == ("leave one of 4 speakers out" if cv == "loso" else "2 folds of 4 speakers")
+
+
+def test_equals_scikit_learns_cross_validation() -> None:
+    result = evaluate(SERClassifier(), WAVES, LABELS, GROUPS)
+    cv = LeaveOneGroupOut()
+    probabilities = cross_val_predict(
+        SERClassifier(), X, LABELS, groups=GROUPS, cv=cv, method="predict_proba", params={"groups": GROUPS}
+    )
+    np.testing.assert_allclose(result.probabilities, probabilities, atol=1e-6)
+    assert result.y_pred.tolist() == result.labels[probabilities.argmax(axis=1)].tolist()
+    assert result.ua == pytest.approx(balanced_accuracy_score(LABELS, result.y_pred))
+
+
+@pytest.mark.parametrize("backend", ["svm", "xgboost"])
+def test_permuted_labels_score_at_chance(backend: str) -> None:
+    rng = np.random.default_rng(0)
+    scores = [evaluate(SERClassifier(backend=small(backend)), X, rng.permutation(LABELS), GROUPS).ua for _ in range(6)]
+    assert np.mean(scores) == pytest.approx(1 / 3, abs=0.12)
+
+
+def test_true_labels_score_above_chance() -> None:
+    assert evaluate(SERClassifier(), X, LABELS, GROUPS).ua > 0.5
+
+
+def test_a_class_unheard_in_one_fold_keeps_its_column() -> None:
+    y = LABELS.copy()
+    y[(GROUPS == "s0") & (y == "sadness")] = "neutral"  # s0 is never sad
+    result = evaluate(SERClassifier(), X, y, GROUPS)
+    assert result.labels.tolist() == list(EMOTIONS)
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_given_estimator_stays_unfitted() -> None:
+    classifier = SERClassifier()
+    evaluate(classifier, X, LABELS, GROUPS)
+    assert not hasattr(classifier, "backend_")
+
+
+def test_without_speakers_it_is_refused() -> None:
+    with pytest.raises(
+        LeakageError, match=r"Evaluation needs speakers: .* Give groups=speakers, or allow_leakage=True"
+    ):
+        evaluate(SERClassifier(), X, LABELS)
+
+
+def test_leakage_that_is_allowed_is_marked() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, allow_leakage=True, cv=3)
+    assert result.protocol == "3 random folds, SPEAKERS LEAK"
+    assert result.ua_interval is None
+    assert result.summary()["speakers"] is None
+    assert result.summary()["UA_95"] is None
+    assert evaluate(SERClassifier(), X, LABELS, allow_leakage=True).protocol == "5 random folds, SPEAKERS LEAK"
+
+
+def test_known_speakers_are_kept_apart_even_where_leakage_is_allowed() -> None:
+    assert evaluate(SERClassifier(), X, LABELS, GROUPS, allow_leakage=True).protocol == "leave one of 4 speakers out"
+
+
+def test_summary_is_plain_data() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, GROUPS)
+    summary = json.loads(json.dumps(result.summary(), allow_nan=False))
+    assert summary["clips"] == 24
+    assert summary["speakers"] == 4
+    assert summary["UA"] == round(result.ua, 4)
+    assert summary["WA"] == round(float(np.mean(result.y_pred == LABELS)), 4)
+    assert summary["UA_95"][0] <= summary["UA"] <= summary["UA_95"][1]
+    assert list(summary["recalls"]) == list(EMOTIONS)
+    assert summary["macro_F1"] == round(result.macro_f1, 4)
+    assert np.mean(list(summary["recalls"].values())) == pytest.approx(result.ua, abs=1e-3)
+
+
+def test_whole_numbers_may_be_labels() -> None:
+    numbers = np.searchsorted(EMOTIONS, LABELS)
+    result = evaluate(SERClassifier(), X, numbers, GROUPS)
+    assert result.ua == evaluate(SERClassifier(), X, LABELS, GROUPS).ua
+    assert list(result.summary()["recalls"]) == ["0", "1", "2"]
+
+
+def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(SERClassifier(), X, LABELS, GROUPS, cv=2, progress=True)
+    assert "2 folds of 4 speakers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": ["s0"] * 24}, "needs at least 2 speakers for this cv; there are 1"),
+        ({"cv": 5}, "needs at least 5 speakers for this cv; there are 4"),
+        ({"cv": 1}, "cv must be 'loso' or a number of folds from 2 on; it is 1"),
+        ({"cv": "kfold"}, "cv must be 'loso' or a number of folds from 2 on; it is 'kfold'"),
+        ({"groups": None, "allow_leakage": True, "cv": 9}, "9 folds need at least 9 clips of every emotion"),
+        ({"groups": [None, *GROUPS[1:]]}, "The speaker of clip 0 is None"),
+        ({"y": [None, *LABELS[1:]]}, "The label of clip 0 is None"),
+        (
+            {"y": np.where((SPEAKERS[2] == GROUPS) & (LABELS == "anger"), "fear", LABELS)},
+            r"All clips of the emotion 'fear' \(speaker s2\) fall in one test fold",
+        ),
+    ],
+)
+def test_data_that_cannot_be_judged_is_refused(change: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"y": LABELS, "groups": GROUPS} | change
+    with pytest.raises(DataError, match=message):
+        evaluate(SERClassifier(), X, **given)
+
+
+@pytest.mark.parametrize("what", ["X", "y", "groups"])
+def test_lengths_that_do_not_match_are_refused(what: str) -> None:
+    given: dict[str, Any] = {"X": X, "y": LABELS, "groups": GROUPS}
+    given[what] = given[what][:23]
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        evaluate(SERClassifier(), **given)

@@ -1,0 +1,104 @@
+"""Scores equal scikit-learn's; the interval of UA equals a plain bootstrap over speakers."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
+
+from featkit import metrics
+from featkit.errors import DataError
+
+PAIRS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=40)
+
+
+@given(PAIRS)
+def test_scores_equal_those_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    truth, predicted = zip(*pairs, strict=True)
+    counts = metrics.confusion(truth, predicted, list("abcd"))
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted, labels=list("abcd")))
+    assert metrics.wa(counts) == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics.macro_f1(counts) == pytest.approx(f1_score(truth, predicted, average="macro"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+        warnings.filterwarnings("ignore", "A single label was found", UserWarning)
+        assert metrics.ua(counts) == pytest.approx(balanced_accuracy_score(truth, predicted))
+    heard = sorted(set(truth))
+    recalls = metrics.recalls(counts)
+    np.testing.assert_allclose(
+        recalls[~np.isnan(recalls)], recall_score(truth, predicted, labels=heard, average=None, zero_division=0)
+    )
+    assert [label for label, recall in zip("abcd", recalls, strict=True) if not np.isnan(recall)] == heard
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "message"),
+    [
+        (["a"], ["a", "b"], "there are 2 predictions and 1 labels"),
+        ([], [], "there are 0 predictions and 0 labels"),
+        (["a"], ["c"], "The label 'c' is not one of a, b"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(truth: list[str], predicted: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        metrics.confusion(truth, predicted, ["a", "b"])
+
+
+def tables(seed: int, speakers: int = 8, clips: int = 30) -> np.ndarray:
+    """Counts by speaker; some speakers are understood much better than others."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for ability in rng.uniform(0.2, 0.95, speakers):
+        truth = rng.integers(3, size=clips)
+        predicted = np.where(rng.random(clips) < ability, truth, rng.integers(3, size=clips))
+        found.append(metrics.confusion(truth, predicted, range(3)))
+    return np.stack(found)
+
+
+def test_interval_equals_a_plain_bootstrap() -> None:
+    counts, rng = tables(0), np.random.default_rng(1)
+    values = [metrics.ua(counts[rng.integers(8, size=8)].sum(axis=0)) for _ in range(4000)]
+    for level in (0.5, 0.95):
+        plain = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+        np.testing.assert_allclose(metrics.ua_interval(counts, level=level), plain, atol=0.01)
+
+
+def test_interval_of_a_draw_without_some_emotion_averages_over_the_others() -> None:
+    counts = np.array([[[5, 0], [0, 0]], [[0, 0], [5, 5]]])  # each speaker shows one emotion only
+    assert metrics.ua_interval(counts) == (0.5, 1.0)
+
+
+def test_interval_is_repeated_by_its_seed() -> None:
+    counts = tables(0)
+    assert metrics.ua_interval(counts, seed=1) == metrics.ua_interval(counts, seed=1)
+    assert metrics.ua_interval(counts, n_resamples=50, seed=1) != metrics.ua_interval(counts, n_resamples=50, seed=2)
+
+
+def test_clips_of_one_speaker_are_not_independent() -> None:
+    counts = tables(3)
+    clips = [
+        np.outer(np.eye(3)[i], np.eye(3)[j]).astype(int)
+        for i, row in enumerate(counts.sum(axis=0))
+        for j, n in enumerate(row)
+        for _ in range(n)
+    ]
+    by_speaker, by_clip = (np.ptp(metrics.ua_interval(table)) for table in (counts, np.stack(clips)))
+    assert by_speaker > 1.5 * by_clip
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    truth = metrics.ua(tables(99, speakers=20_000).sum(axis=0))
+    hits = 0
+    for seed in range(200):
+        low, high = metrics.ua_interval(tables(seed, speakers=20), n_resamples=400)
+        hits += low <= truth <= high
+    assert 0.88 <= hits / 200 <= 0.98
+
+
+def test_one_speaker_has_no_interval() -> None:
+    with pytest.raises(DataError, match="needs at least two speakers; there is 1"):
+        metrics.ua_interval(tables(0)[:1])
