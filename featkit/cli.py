@@ -354,7 +354,9 @@ def list_plugins() -> None:
         click.echo(f"{title}:")
         for name in plugins.installed(kind):
             try:
-                text = (plugins.find(kind, name).__doc__ or "").strip().splitlines()[0]
+                plugin = plugins.find(kind, name)
+                about = plugin.title if kind == "datasets" else (plugin.__doc__ or "").strip().splitlines()[0].rstrip(".")
+                text = " — ".join(filter(None, (about, getattr(plugin, "licence", None))))
             except FeatkitError as error:
                 text = str(error).rpartition("installed: ")[2] or str(error)
             click.echo(f"  {name.ljust(12)}  {text}")

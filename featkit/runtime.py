@@ -97,7 +97,6 @@ def load(path: str | os.PathLike[str]) -> Model:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file.")
-    # From bytes: onnxruntime then refuses external data, so a model cannot name other files to read.
     return Model(path.read_bytes(), str(path))
 
 
@@ -105,6 +104,9 @@ def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # A model may keep its weights in other files. Ours never do, and one that names files to read is refused: no file
+    # lies below the null device.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base class

@@ -92,9 +92,7 @@ def test_the_given_estimator_stays_unfitted() -> None:
 
 
 def test_without_speakers_it_is_refused() -> None:
-    with pytest.raises(
-        LeakageError, match=r"Evaluation needs speakers: .* Give groups=speakers, or allow_leakage=True"
-    ):
+    with pytest.raises(LeakageError, match=r"needs speakers: .* Give groups=speakers, or allow_leakage=True"):
         evaluate(SERClassifier(), X, LABELS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
@@ -68,7 +69,9 @@ class SVM(FunctionalsBackend):
             method="temperature",
             ensemble=False,
             cv=speaker_folds(index, groups, self.calibration_folds, self.random_state),
-        ).fit(Z, index, sample_weight=weight)
+        )
+        with config_context(enable_metadata_routing=False):  # the weights are for both parts, whoever calls
+            self.svc_.fit(Z, index, sample_weight=weight)
         return self
 
     def predict_proba(self, X: Any) -> Float:

@@ -11,7 +11,9 @@ from featkit.graph import GraphBuilder
 
 @dataclass
 class LogMel(MelExtractor):
-    """Mel bands in decibels, 64 by default. Parameters: see `MelExtractor`.
+    """Mel bands in decibels, 64 by default.
+
+    Parameters: see `MelExtractor`.
 
     Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...))`` with the same settings.
 

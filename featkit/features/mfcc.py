@@ -15,7 +15,9 @@ from featkit.graph import GraphBuilder
 
 @dataclass
 class MFCC39(MelExtractor):
-    """13 MFCC + Δ + ΔΔ = 39 columns. Parameters of the spectrogram: see `MelExtractor`; the rest:
+    """13 MFCC + Δ + ΔΔ = 39 columns.
+
+    Parameters of the spectrogram: see `MelExtractor`; the rest:
 
     ===============  ========  =======  =======================================================================
     parameter        here      librosa  meaning

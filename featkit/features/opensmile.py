@@ -68,21 +68,30 @@ class EGeMAPS(OpenSmileSet):
 
 
 class GeMAPS(OpenSmileSet):
-    """GeMAPSv01b: 62 functionals, 18 low-level descriptors. Source: Eyben et al. (2016)."""
+    """GeMAPSv01b: 62 functionals, 18 low-level descriptors.
+
+    Source: Eyben et al. (2016), as `EGeMAPS`.
+    """
 
     name = "gemaps"
     feature_set = opensmile.FeatureSet.GeMAPSv01b
 
 
 class ComParE2016(OpenSmileSet):
-    """ComParE 2016: 6 373 functionals, 65 low-level descriptors. Source: Schuller et al. (2016), Interspeech."""
+    """ComParE 2016: 6 373 functionals, 65 low-level descriptors.
+
+    Source: Schuller et al. (2016), "The INTERSPEECH 2016 computational paralinguistics challenge".
+    """
 
     name = "compare2016"
     feature_set = opensmile.FeatureSet.ComParE_2016
 
 
 class EmoBase(OpenSmileSet):
-    """emobase: 988 functionals, 26 low-level descriptors. Source: Eyben, Wöllmer & Schuller (2009), ACII."""
+    """emobase: 988 functionals, 26 low-level descriptors.
+
+    Source: Eyben, Wöllmer & Schuller (2009), "openEAR", ACII.
+    """
 
     name = "emobase"
     feature_set = opensmile.FeatureSet.emobase

@@ -1,0 +1,269 @@
+"""A model file answers without any training library, and a file that is not whole says so in one line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from speech import EMOTIONS, fitted, speech, write_wav
+
+import featkit
+from featkit import plugins
+from featkit.errors import AudioError, FeatkitError, ModelError, PluginError
+from featkit.features.base import hash_spec
+from featkit.features.opensmile import EGeMAPS
+from featkit.graph import GraphBuilder
+
+WAVES = speech().waves
+Tamper = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    found = {}
+    for features, backend in (("mfcc39", "svm"), ("mfcc39", "cnn_lstm"), ("egemaps", "svm"), ("egemaps", "cnn_lstm")):
+        found[f"{features}-{backend}"] = folder / f"{features}-{backend}.onnx"
+        fitted(features, backend).export(found[f"{features}-{backend}"])
+    return found
+
+
+def tampered(model: Path, folder: Path, change: Tamper) -> Path:
+    """A copy of the model with another recipe."""
+    content = onnx.load(model)
+    recipe = json.loads(content.metadata_props[0].value)
+    recipe = change(recipe) or recipe
+    content.metadata_props[0].value = recipe if isinstance(recipe, str) else json.dumps(recipe)
+    path = folder / "tampered.onnx"
+    onnx.save(content, path)
+    return path
+
+
+def setting(**entries: Any) -> Tamper:
+    return lambda recipe: recipe.update(entries)
+
+
+# What it answers
+
+
+@pytest.mark.parametrize("name", ["mfcc39-svm", "mfcc39-cnn_lstm", "egemaps-svm", "egemaps-cnn_lstm"])
+def test_answers_as_the_estimator_on_paths_and_waves(models: dict[str, Path], tmp_path: Path, name: str) -> None:
+    classifier, model = fitted(*name.split("-")), featkit.load(models[name])
+    files = [write_wav(tmp_path / f"{i}.wav", wave) for i, wave in enumerate(WAVES[:4])]
+    for clips in (files, [Path(file) for file in files], WAVES[:4]):
+        np.testing.assert_allclose(model.predict_proba(clips), classifier.predict_proba(WAVES[:4]), atol=1e-4)
+        assert model.predict(clips).tolist() == classifier.predict(WAVES[:4]).tolist()
+    assert model.labels == list(EMOTIONS)
+    assert model.input == ("wave" if name.startswith("mfcc39") else classifier.backend_.consumes)
+
+
+def test_no_clips_have_no_probabilities(models: dict[str, Path]) -> None:
+    model = featkit.load(str(models["mfcc39-svm"]))
+    assert model.predict_proba([]).shape == (0, 3)
+    assert model.predict([]).shape == (0,)
+
+
+def test_it_says_what_it_is(models: dict[str, Path]) -> None:
+    model = featkit.load(models["egemaps-svm"])
+    assert repr(model) == "<featkit model: functionals -> svm -> anger, neutral, sadness>"
+    assert model.recipe["features"]["name"] == "egemaps"
+
+
+@pytest.mark.parametrize("name", ["mfcc39-svm", "egemaps-svm"])
+def test_bad_clips_are_refused_by_name(models: dict[str, Path], name: str) -> None:
+    model = featkit.load(models[name])
+    with pytest.raises(AudioError, match=r"gone\.wav: there is no such file"):
+        model.predict([WAVES[0], "gone.wav"])
+    with pytest.raises(AudioError, match=r"clip 1: has 100 samples"):
+        model.predict([WAVES[0], WAVES[0][8000:8100]])
+    with pytest.raises(AudioError, match=r"clip 0: .*digital silence"):
+        model.predict([np.zeros(16_000)])
+
+
+def test_one_path_is_refused(models: dict[str, Path]) -> None:
+    model = featkit.load(models["mfcc39-svm"])
+    with pytest.raises(ModelError, match=r"Give a list of clips: \['clip\.wav'\]"):
+        model.predict(Path("clip.wav"))  # type: ignore[arg-type]
+
+
+def test_short_clips_are_padded_where_the_estimator_padded(models: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("mfcc39-svm", "egemaps-svm"):
+        model = featkit.load(tampered(models[name], tmp_path, setting(pad_short=True)))
+        short = WAVES[0][8000:8100]
+        padded = np.pad(short, (0, model.recipe["min_samples"] - 100))
+        np.testing.assert_array_equal(model.predict_proba([short]), model.predict_proba([padded]))
+
+
+# What it needs
+
+
+def test_prediction_imports_no_training_library(models: dict[str, Path], tmp_path: Path) -> None:
+    heavy = (
+        "torch",
+        "sklearn",
+        "xgboost",
+        "librosa",
+        "scipy",
+        "onnx",
+        "pandas",
+        "joblib",
+        "tqdm",
+        "click",
+        "opensmile",
+    )
+    script = (
+        "import sys, featkit\n"
+        "print(featkit.load(sys.argv[1]).predict([sys.argv[2]])[0])\n"
+        f"print([name for name in {heavy} if name in sys.modules])\n"
+    )
+    wav = write_wav(tmp_path / "clip.wav", WAVES[0])
+    command = [sys.executable, "-W", "error", "-c", script, str(models["mfcc39-svm"]), wav]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [fitted().predict(WAVES[:1])[0], "[]"]
+
+
+def test_nothing_is_unpickled(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("a model file must not be unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    assert featkit.load(models["mfcc39-cnn_lstm"]).predict(WAVES[:1])[0] in EMOTIONS
+
+
+# What it refuses
+
+
+def refused(path: Path, message: str) -> None:
+    """Refused in one line that names the file."""
+    with pytest.raises(ModelError, match=message) as caught:
+        featkit.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "gone.onnx", "there is no such model file")
+    refused(tmp_path, "there is no such model file")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99, 0.9999])
+@pytest.mark.parametrize("name", ["mfcc39-svm", "mfcc39-cnn_lstm"])
+def test_a_truncated_file_is_refused(models: dict[str, Path], tmp_path: Path, name: str, share: float) -> None:
+    content = models[name].read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(content[: int(share * len(content))])
+    refused(path, "is damaged or not an ONNX model|not one that featkit wrote|its recipe is damaged")
+
+
+@pytest.mark.parametrize("content", [b"this is text, not a model\n" * 9, bytes(999), b"\n", b"PK\x03\x04" + bytes(99)])
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(content)
+    refused(path, "is damaged or not an ONNX model")
+
+
+def test_random_bytes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "random.onnx"
+    for seed in range(20):
+        path.write_bytes(np.random.default_rng(seed).bytes(2000))
+        refused(path, "is damaged or not an ONNX model")
+
+
+def test_a_foreign_onnx_model_is_refused(tmp_path: Path) -> None:
+    g = GraphBuilder("foreign")
+    g.output(g.input("wave", ["batch", "samples"]), "y", ["batch", "samples"])
+    path = tmp_path / "foreign.onnx"
+    onnx.save(g.model(), path)
+    refused(path, "is an ONNX model, but not one that featkit wrote: it holds no recipe")
+
+
+def test_external_data_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    model = onnx.load(models["mfcc39-svm"])
+    path = tmp_path / "external.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (tmp_path / "weights.bin").exists()
+    refused(path, "is damaged or not an ONNX model")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (setting(format=2), "has recipe format 2; this featkit reads 1. Update featkit"),
+        (setting(format="1"), "its recipe is damaged"),
+        (setting(labels=["anger", "neutral"]), "its recipe is damaged .its parts contradict each other"),
+        (setting(labels=None), "its recipe is damaged"),
+        (setting(sample_rate=8000), "its parts contradict each other"),
+        (setting(feature_hash="0" * 16), "its parts contradict each other"),
+        (setting(input="functionals"), "its parts contradict each other"),
+        (setting(min_samples="400"), "its parts contradict each other"),
+        (setting(pad_short=None), "its parts contradict each other"),
+        (lambda recipe: recipe["features"]["params"].update(n_mfcc=20), "its parts contradict each other"),
+        (lambda recipe: recipe.pop("view") and None, "its recipe is damaged .'view'"),
+        (lambda recipe: recipe.pop("format") and None, "its recipe is damaged .'format'"),
+        (lambda recipe: "{", "its recipe is damaged"),
+        (lambda recipe: "[]", "its recipe is damaged"),
+        (lambda recipe: "null", "its recipe is damaged"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(
+    models: dict[str, Path], tmp_path: Path, change: Tamper, message: str
+) -> None:
+    refused(tampered(models["mfcc39-svm"], tmp_path, change), message)
+
+
+# Features that are no graph
+
+
+def respecified(**entries: Any) -> Tamper:
+    """Another feature specification, with its right hash."""
+
+    def change(recipe: dict[str, Any]) -> None:
+        recipe["features"].update(entries)
+        recipe["feature_hash"] = hash_spec(recipe["features"])
+
+    return change
+
+
+def test_an_extractor_of_another_version_is_refused(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EGeMAPS, "version", 2)
+    refused(models["egemaps-svm"], r"was trained on egemaps with specification \w+; the installed one is \w+\. Install")
+
+
+def test_settings_that_the_installed_extractor_does_not_know_are_refused(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tampered(models["egemaps-svm"], tmp_path, respecified(params={"level": 3}))
+    refused(path, "These features are not what is installed: .*'level'")
+
+
+def test_a_missing_package_is_named_with_its_pip_line(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "featkit.features.opensmile")
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    with pytest.raises(
+        PluginError, match=r"'egemaps' needs the package 'opensmile'.*pip install 'featkit\[opensmile\]'"
+    ):
+        featkit.load(models["egemaps-svm"])
+
+
+def test_an_extractor_that_is_not_installed_is_named_with_the_nearest(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {name: point for name, point in plugins.installed("features").items() if name != "egemaps"}
+    monkeypatch.setattr(plugins, "installed", lambda kind: others)
+    with pytest.raises(PluginError, match=r"No feature set is named 'egemaps'\. Did you mean 'gemaps'\?"):
+        featkit.load(models["egemaps-svm"])
+
+
+def test_dotted_paths_in_a_recipe_are_no_plugins(models: dict[str, Path], tmp_path: Path) -> None:
+    path = tampered(models["egemaps-svm"], tmp_path, respecified(name="os:system"))
+    with pytest.raises(FeatkitError, match=r"No feature set is named 'os:system'"):
+        featkit.load(path)
