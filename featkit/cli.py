@@ -350,13 +350,13 @@ def list_plugins() -> None:
         ("backends", "Backends"),
         ("datasets", "Corpora"),
     )
-    for kind, title in kinds:
-        click.echo(f"{title}:")
+    for kind, heading in kinds:
+        click.echo(f"{heading}:")
         for name in plugins.installed(kind):
             try:
                 plugin = plugins.find(kind, name)
-                about = plugin.title if kind == "datasets" else (plugin.__doc__ or "").strip().splitlines()[0].rstrip(".")
-                text = " — ".join(filter(None, (about, getattr(plugin, "licence", None))))
+                title = getattr(plugin, "title", None) or str(plugin.__doc__).strip().splitlines()[0].rstrip(".")
+                text = " — ".join(filter(None, (title, getattr(plugin, "licence", None))))
             except FeatkitError as error:
                 text = str(error).rpartition("installed: ")[2] or str(error)
             click.echo(f"  {name.ljust(12)}  {text}")

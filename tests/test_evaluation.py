@@ -13,6 +13,7 @@ from speech import EMOTIONS, SPEAKERS, extracted, small, speech
 
 from featkit import SERClassifier, evaluate
 from featkit.errors import DataError, LeakageError
+from featkit.features.mfcc import MFCC39
 
 WAVES, LABELS, GROUPS = speech()
 X = extracted("functionals")
@@ -64,6 +65,14 @@ def test_equals_scikit_learns_cross_validation() -> None:
     np.testing.assert_allclose(result.probabilities, probabilities, atol=1e-6)
     assert result.y_pred.tolist() == result.labels[probabilities.argmax(axis=1)].tolist()
     assert result.ua == pytest.approx(balanced_accuracy_score(LABELS, result.y_pred))
+
+
+def test_features_are_extracted_once_for_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    functionals = MFCC39.functionals
+    monkeypatch.setattr(MFCC39, "functionals", lambda self, wave: calls.append(1) or functionals(self, wave))
+    evaluate(SERClassifier(), WAVES, LABELS, GROUPS)
+    assert len(calls) == 24
 
 
 @pytest.mark.parametrize("backend", ["svm", "xgboost"])

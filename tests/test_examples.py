@@ -69,5 +69,5 @@ def test_an_installed_plug_in_is_listed(site: Path) -> None:
         text=True,
         check=True,
     )
-    assert "  energy        Power of every 10 ms." in done.stdout
-    assert "  logistic      Logistic regression." in done.stdout
+    assert "  energy        Power of every 10 ms\n" in done.stdout
+    assert "  logistic      Logistic regression\n" in done.stdout

@@ -41,7 +41,9 @@ def recipe_of(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=[(f, b) for f in SETS for b in BACKENDS], ids="-".join)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[SERClassifier, Path, Any]:
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SERClassifier, Path, Any]:
     classifier = fitted(*request.param)
     path = tmp_path_factory.mktemp("models") / "model.onnx"
     report = classifier.export(path, scores={"UA": np.float64(0.5)})

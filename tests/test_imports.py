@@ -28,15 +28,12 @@ MAY_IMPORT = {
     "classifier": "errors audio plugins features backend extraction export",
     "evaluation": "errors audio metrics features backend extraction classifier",
     "benchmark": "errors metrics features backend store extraction corpus classifier evaluation",
-    "testing": "errors audio graph features datasets backend extraction runtime export classifier",
     "demo": "*",
-    "stream": "*",
-    "serve": "*",
     "cli": "*",
     "__main__": "cli",
     "__init__": "",
 }
-NOBODY_IMPORTS = {"cli", "demo", "stream", "serve", "__main__"}
+NOBODY_IMPORTS = {"cli", "demo", "__main__"}
 """The ends of the road. Only cli and __main__ may call them."""
 
 BACKENDS_MAY_IMPORT = {"errors", "graph", "backend"}

@@ -38,7 +38,7 @@ def test_works_in_a_pipeline_over_clips_of_any_length() -> None:
     pipeline = make_pipeline(Functionals(), StandardScaler(), LogisticRegression())
     scores = cross_val_score(pipeline, speech().waves, speech().labels, groups=speech().speakers, cv=GroupKFold(2))
     assert scores.shape == (2,)
-    assert scores.mean() > 0.5
+    assert scores.mean() > 0.4
 
 
 def test_is_cloned_with_its_settings() -> None:
