@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,13 +24,11 @@ class Row:
     features: str
     backend: str
     evaluation: Evaluation
-    cpu_seconds: float
-    """Training and prediction of all folds, without extraction."""
 
     def summary(self) -> dict[str, Any]:
         """The row as plain data."""
         about = {"corpus": self.corpus, "synthetic": self.synthetic, "features": self.features, "backend": self.backend}
-        return about | self.evaluation.summary() | {"cpu_seconds": round(self.cpu_seconds, 2)}
+        return about | self.evaluation.summary()
 
 
 def benchmark(
@@ -67,13 +64,11 @@ def benchmark(
                 )
                 failures |= {(failure.clip, failure.reason): failure for failure in bad}
             ready = views[view]
-            start = time.process_time()
             result = evaluate(
                 SERClassifier(extractor, backend, pad_short=pad_short), ready.clips, ready.labels, ready.speakers,
-                cv=cv, allow_leakage=allow_leakage, progress=progress,
+                cv=cv, allow_leakage=allow_leakage, n_jobs=n_jobs, progress=progress,
             )  # fmt: skip
-            spent = time.process_time() - start
-            rows.append(Row(corpus.name, corpus.synthetic, extractor.name, name, result, spent))
+            rows.append(Row(corpus.name, corpus.synthetic, extractor.name, name, result))
     return rows, list(failures.values())
 
 
@@ -93,7 +88,7 @@ def report(rows: Sequence[Row]) -> str:
             "WA": f"{100 * row.evaluation.wa:.1f}",
             "UA": f"{100 * row.evaluation.ua:.1f}{_interval(row.evaluation)}",
             "macro-F1": f"{100 * row.evaluation.macro_f1:.1f}",
-            "CPU s": f"{row.cpu_seconds:.0f}" if row.cpu_seconds >= 10 else f"{row.cpu_seconds:.1f}",
+            "CPU s": f"{row.evaluation.cpu_seconds:.{0 if row.evaluation.cpu_seconds >= 10 else 1}f}",
         }
         for row in rows
     ]

@@ -68,7 +68,7 @@ def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 _data = _option("--data", required=True, metavar="DATA", help=DATA_HELP)
-_jobs = _option("--jobs", "-j", default=1, metavar="N", help="Workers for extraction; -1 for all cores.")
+_jobs = _option("--jobs", "-j", default=1, metavar="N", help="Workers for extraction and folds; -1 for all cores.")
 _pad = _option(
     "--pad-short", is_flag=True, help="Append silence to clips that are too short, instead of leaving them out."
 )
@@ -170,7 +170,7 @@ def fit(
 
         result = evaluate(
             classifier, ready.clips, ready.labels, ready.speakers, cv=_folds(cv), allow_leakage=allow_leakage,
-            progress=_live(),
+            n_jobs=jobs, progress=_live(),
         )  # fmt: skip
         scores = {"corpus": corpus.name, "synthetic": corpus.synthetic} | result.summary()
         click.echo(f"{result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")

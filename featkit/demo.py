@@ -42,7 +42,7 @@ def run(out: Path, *, progress: bool = False) -> None:
     last = corpus.files[-1]
     for text in BACKENDS:
         backend = find_backend(text)
-        rows, _ = benchmark(corpus, [FEATURES], [backend], progress=progress)
+        rows, _ = benchmark(corpus, [FEATURES], [backend], n_jobs=-1, progress=progress)
         evaluation = rows[0].evaluation
         classifier = _fit(backend, corpus.files, corpus.labels, corpus.speakers, progress)
         path = out / f"{backend.name}.onnx"
