@@ -43,7 +43,7 @@ class _Commands(click.Group):
         return list(self.commands)  # in the order of the work, not of the alphabet
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="featkit", message="featkit %(version)s")
 def cli(debug: bool) -> None:
@@ -91,7 +91,7 @@ _cv = _option("--cv", default="loso", metavar="loso|N", help="Leave one speaker 
 def extract(
     features: str, view: Any, data: str | None, output: Path, jobs: int, pad_short: bool, audio: tuple[Path, ...]
 ) -> None:
-    """Write the features of AUDIO files and folders, or of a corpus, to a table.
+    """Write features of AUDIO files, folders or a corpus to a table.
 
     \b
     featkit extract --set egemaps recordings/ -o features.parquet
@@ -143,7 +143,7 @@ def fit(
     ctx: click.Context, data: str, features: str, backend: str, output: Path, scored: bool, cv: str,
     allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
-    """Train on a corpus and write one model file, checked against the trained estimator.
+    """Train on a corpus and write one checked model file.
 
     \b
     featkit fit --backend xgboost --features egemaps --data emodb:PATH -o model.onnx
@@ -195,7 +195,7 @@ def evaluate(
     data: str, features: tuple[str, ...], backend: tuple[str, ...], output: Path | None, cv: str,
     allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
-    """Score feature sets and backends on speakers they have not heard, as a table.
+    """Score sets and backends on speakers they have not heard.
 
     \b
     featkit evaluate --data emodb:PATH --features egemaps --features mfcc39 --backend svm --backend xgboost
@@ -267,8 +267,9 @@ def predict(form: str, model: Path, audio: tuple[Path, ...]) -> None:
 @click.argument("estimator", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("check", nargs=-1, type=click.Path(path_type=Path))
 def export(output: Path, estimator: Path, check: tuple[Path, ...]) -> None:
-    """Turn a fitted ESTIMATOR, saved by fit or by joblib.dump, into one ONNX file.
+    """Turn a saved ESTIMATOR into one ONNX file.
 
+    The ESTIMATOR is a fitted SERClassifier, saved by featkit fit or by joblib.dump.
     The exported model must answer as the estimator on the CHECK clips (default: one training clip of each class).
     A joblib file can run code when it is opened: open only files that you or people you trust have made.
 
@@ -338,7 +339,7 @@ def info(as_json: bool, model: Path) -> None:
 
 @cli.command("list")
 def list_plugins() -> None:
-    """List feature sets, backends and corpora, and the pip line of what is missing.
+    """List sets, backends and corpora, and what is missing.
 
     \b
     featkit list
@@ -365,7 +366,7 @@ def list_plugins() -> None:
 @cli.command()
 @_option("--out", type=click.Path(path_type=Path), default=Path("featkit-demo"), help="Folder for models and results.")
 def demo(out: Path) -> None:
-    """Do the whole job on synthetic speech: extract, train, evaluate, export, check.
+    """Do the whole job on synthetic speech.
 
     \b
     featkit demo

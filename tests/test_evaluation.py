@@ -171,3 +171,9 @@ def test_lengths_that_do_not_match_are_refused(what: str) -> None:
     given[what] = given[what][:23]
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         evaluate(SERClassifier(), **given)
+
+
+def test_scores_do_not_depend_on_the_number_of_workers() -> None:
+    serial, parallel = (evaluate(SERClassifier(), X, LABELS, GROUPS, n_jobs=n_jobs) for n_jobs in (None, 2))
+    np.testing.assert_array_equal(parallel.probabilities, serial.probabilities)
+    np.testing.assert_array_equal(parallel.y_pred, serial.y_pred)
