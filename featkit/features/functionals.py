@@ -49,13 +49,7 @@ def add_functionals(g: GraphBuilder, frames: str) -> str:
     centred = g.op("Sub", x, mean)
     std = g.op("Sqrt", g.op("ReduceMean", g.op("Mul", centred, centred), axes=[2], keepdims=1))
 
-    ordered = g.op("TopK", x, length, axis=2, largest=0, sorted=1, outputs=2)[0]  # sorted once for all percentiles
-    position = g.op("Mul", last_f, g.constant([q / 100 for q in PERCENTILES]))
-    floor = g.op("Floor", position)
-    low = g.op("Gather", ordered, g.op("Cast", floor, to=7), axis=2)
-    high = g.op("Gather", ordered, g.op("Cast", g.op("Ceil", position), to=7), axis=2)
-    fraction = g.op("Sub", position, floor)
-    percentiles = g.op("Add", low, g.op("Mul", g.op("Sub", high, low), fraction))
+    percentiles = _add_percentiles(g, x, length, last_f)
 
     index = g.op("Range", g.constant(0, np.int64), g.op("Squeeze", length), g.constant(1, np.int64))
     time = g.op("Sub", g.op("Cast", index, to=1), g.op("Mul", last_f, g.constant([0.5])))
@@ -70,6 +64,28 @@ def add_functionals(g: GraphBuilder, frames: str) -> str:
 
     table = g.op("Concat", mean, std, percentiles, slope, absdelta, axis=2)  # (batch, dims, 9)
     return str(g.op("Flatten", g.op("Transpose", table, perm=[0, 2, 1]), axis=1))
+
+
+def _add_percentiles(g: GraphBuilder, x: str, length: str, last: str) -> str:
+    """Percentiles along the last axis. (batch, dims, time) -> (batch, dims, percentiles).
+
+    Each lies between the two values at the places floor(q (time - 1)) and the next. Selection without order is ten
+    times as fast as a sort in onnxruntime, so the clip is cut to its lowest 95 %, these to their lowest 75 %, and
+    so on; the two largest that are left are the two values.
+    """
+    position = g.op("Mul", last, g.constant([q / 100 for q in PERCENTILES]))
+    floor = g.op("Floor", position)
+    counts = g.op("Min", g.op("Add", g.op("Cast", floor, to=7), g.ints(2)), length)  # a single frame is both
+    pair = g.op("Min", g.ints(2), length)
+    lows, highs = [], []
+    for i in reversed(range(len(PERCENTILES))):
+        count = g.op("Slice", counts, g.ints(i), g.ints(i + 1))
+        x = g.op("TopK", x, count, axis=2, largest=0, sorted=0, outputs=2)[0]
+        largest = g.op("TopK", x, pair, axis=2, largest=1, sorted=1, outputs=2)[0]
+        highs.insert(0, g.op("Slice", largest, g.ints(0), g.ints(1), g.ints(2)))
+        lows.insert(0, g.op("Slice", largest, g.ints(-1), g.ints(2), g.ints(2)))
+    low, high = g.op("Concat", *lows, axis=2), g.op("Concat", *highs, axis=2)
+    return str(g.op("Add", low, g.op("Mul", g.op("Sub", high, low), g.op("Sub", position, floor))))
 
 
 @cache
