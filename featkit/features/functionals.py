@@ -77,7 +77,8 @@ def _add_percentiles(g: GraphBuilder, x: str, length: str, last: str) -> str:
     floor = g.op("Floor", position)
     counts = g.op("Min", g.op("Add", g.op("Cast", floor, to=7), g.ints(2)), length)  # a single frame is both
     pair = g.op("Min", g.ints(2), length)
-    lows, highs = [], []
+    lows: list[str] = []
+    highs: list[str] = []
     for i in reversed(range(len(PERCENTILES))):
         count = g.op("Slice", counts, g.ints(i), g.ints(i + 1))
         x = g.op("TopK", x, count, axis=2, largest=0, sorted=0, outputs=2)[0]
