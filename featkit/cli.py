@@ -173,7 +173,8 @@ def fit(
             n_jobs=jobs, progress=_live(),
         )  # fmt: skip
         scores = {"corpus": corpus.name, "synthetic": corpus.synthetic} | result.summary()
-        click.echo(f"{result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
+        made = "SYNTHETIC " if corpus.synthetic else ""
+        click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
     classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
     click.echo(_trained(ready, extractor.name, backend))
     _save(classifier, output, _proofs(ready, corpus), scores)

@@ -61,7 +61,9 @@ class Corpus:
             raise FeatureError(f"{self.name} holds recordings; extract features first.")
         names = self.extractor.names(self.clips[0].view)
         speakers = [None] * len(self.files) if self.speakers is None else self.speakers.tolist()
-        return FeatureTable(self.files, self.labels.tolist(), speakers, self.clips, names, self.extractor.spec)
+        return FeatureTable(
+            self.files, self.labels.tolist(), speakers, self.clips, names, self.extractor.spec, self.synthetic
+        )
 
 
 def read_corpus(spec: str) -> Corpus:
@@ -84,9 +86,8 @@ def read_corpus(spec: str) -> Corpus:
         if extractor.spec != table.spec:
             raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
         name = Path(spec).name
-        return Corpus(
-            name, table.files, table.features, np.array(table.labels), _speakers(table.speakers), False, extractor
-        )
+        labels, speakers = np.array(table.labels), _speakers(table.speakers)
+        return Corpus(name, table.files, table.features, labels, speakers, table.synthetic, extractor)
     dataset = open_dataset(spec)
     clips = list(dataset.clips())
     files = [str(clip.path) for clip in clips]

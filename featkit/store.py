@@ -30,6 +30,8 @@ class FeatureTable:
     names: Sequence[str]
     spec: dict[str, Any]
     """`FeatureExtractor.spec` of the set."""
+    synthetic: bool = False
+    """True where the recordings are not of people, so that scores on the table say so as well."""
 
     @property
     def view(self) -> View:
@@ -60,7 +62,12 @@ def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
         frames = pa.FixedSizeListArray.from_arrays(flat, len(table.names))
         offsets = np.concatenate([[0], np.cumsum([len(clip) for clip in values])]).astype(np.int32)
         columns["frames"] = pa.ListArray.from_arrays(pa.array(offsets), frames)
-    recipe = {"features": table.spec, "view": table.view, "names": list(table.names)}
+    recipe = {
+        "features": table.spec,
+        "view": table.view,
+        "names": list(table.names),
+        "synthetic": table.synthetic,
+    }
     arrow = pa.table(columns).replace_schema_metadata({RECIPE_KEY: json.dumps(recipe)})
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -100,8 +107,12 @@ def read_table(path: str | os.PathLike[str]) -> FeatureTable:
         arrow = parquet.read_table(path)
     except (pa.ArrowInvalid, OSError):
         raise DataError(f"{path}: is damaged; extract it again.") from None
-    recipe = json.loads(arrow.schema.metadata[RECIPE_KEY])
-    spec_hash, view, names = hash_spec(recipe["features"]), recipe["view"], recipe["names"]
+    try:
+        recipe = json.loads(arrow.schema.metadata[RECIPE_KEY])
+        spec_hash, view, names = hash_spec(recipe["features"]), recipe["view"], recipe["names"]
+        synthetic = bool(recipe["synthetic"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: its recipe is damaged ({error}); extract it again.") from None
     missing = {*_ABOUT, *(names if view == "functionals" else ["frames"])} - set(arrow.column_names)
     if missing or not len(arrow):
         raise DataError(f"{path}: has lost its rows or columns ({', '.join(sorted(missing)[:3])}); extract it again.")
@@ -116,7 +127,7 @@ def read_table(path: str | os.PathLike[str]) -> FeatureTable:
         raise FeatureError(f"{path}: holds values that are not finite; extract it again.")
     files, labels, speakers = (arrow[key].to_pylist() for key in _ABOUT)
     features = [Features(row, view, spec_hash) for row in values]
-    return FeatureTable(files, labels, speakers, features, names, recipe["features"])
+    return FeatureTable(files, labels, speakers, features, names, recipe["features"], synthetic)
 
 
 def _pyarrow() -> tuple[Any, Any]:

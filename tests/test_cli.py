@@ -259,6 +259,14 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
     result = run("evaluate", "--data", f"synthetic:{tmp_path}", "--cv", 2)
     assert result.exit_code == 0, result.output
     assert "SYNTHETIC speech" in result.output
+    table = tmp_path / "features.parquet"
+    assert run("extract", "--data", f"synthetic:{tmp_path}", "-o", table).exit_code == 0
+    assert "SYNTHETIC speech" in run("evaluate", "--data", table, "--cv", 2).output
+    assert (
+        "SYNTHETIC features.parquet"
+        in run("fit", "--data", table, "--evaluate", "--cv", 2, "-o", tmp_path / "m.onnx").output
+    )
+    assert "SYNTHETIC features.parquet" in run("info", tmp_path / "m.onnx").output
 
 
 # --- errors --------------------------------------------------------------------------------------------------------

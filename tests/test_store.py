@@ -89,6 +89,14 @@ def test_a_table_that_lost_a_column_is_refused(tmp_path: Path) -> None:
         read_table(path)
 
 
+def test_a_table_with_a_damaged_recipe_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(path, table("functionals"))
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"featkit": b'{"view": "frames"}'}), path)
+    with pytest.raises(DataError, match=r"t\.parquet: its recipe is damaged \('features'\); extract it again"):
+        read_table(path)
+
+
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(path, table("functionals"))
