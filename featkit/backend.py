@@ -120,14 +120,14 @@ def speaker_folds(
     if groups is not None and len(set(groups)) > 1:
         k = min(n_splits, len(set(groups)), int(counts.max()))
         splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-        folds = list(_quietly(splitter.split(placeholder, index, groups)))
+        folds = list(quietly(splitter.split(placeholder, index, groups)))
         if all(len(np.unique(index[train])) == len(classes) and len(test) for train, test in folds):
             return folds
     k = max(2, min(n_splits, int(counts.min())))
     return list(StratifiedKFold(k, shuffle=True, random_state=seed).split(placeholder, index))
 
 
-def _quietly(splits: Any) -> Any:
+def quietly(splits: Any) -> Any:
     """Without scikit-learn's warning about classes smaller than the number of folds: groups decide here."""
     import warnings
 

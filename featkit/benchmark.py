@@ -10,7 +10,7 @@ from featkit.backend import Backend, find_backend
 from featkit.classifier import SERClassifier
 from featkit.corpus import Corpus
 from featkit.errors import FeatkitError
-from featkit.evaluation import Evaluation, evaluate
+from featkit.evaluation import Evaluation, evaluate, require_speakers
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor, View, find_extractor
 
@@ -53,8 +53,11 @@ def benchmark(
     """
     rows: list[Row] = []
     failures: dict[tuple[str, str], Failure] = {}
+    require_speakers(corpus.speakers, allow_leakage)
     named = [(str(backend), find_backend(backend)) for backend in backends]
-    for extractor in [find_extractor(name) for name in features]:
+    for chosen in features:
+        extractor = find_extractor(chosen)
+        label = chosen if isinstance(chosen, str) else extractor.name
         views: dict[View, Corpus] = {}
         for name, backend in named:
             view = backend.consumes
@@ -68,7 +71,7 @@ def benchmark(
                 SERClassifier(extractor, backend, pad_short=pad_short), ready.clips, ready.labels, ready.speakers,
                 cv=cv, allow_leakage=allow_leakage, n_jobs=n_jobs, progress=progress,
             )  # fmt: skip
-            rows.append(Row(corpus.name, corpus.synthetic, extractor.name, name, result))
+            rows.append(Row(corpus.name, corpus.synthetic, label, name, result))
     return rows, list(failures.values())
 
 

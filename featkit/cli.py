@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from featkit.corpus import Corpus
     from featkit.extraction import Failure
 
+DEFAULT_SET = "mfcc39"
+SET_HELP = "[default: mfcc39, or what a feature table holds]"
 DATA_HELP = "emodb:PATH, ravdess:PATH, synthetic, a folder with one sub-folder per label, a manifest or feature table."
-_SHOWN_FAILURES = 20
 
 
 class _Commands(click.Group):
@@ -67,13 +68,40 @@ def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return click.option(*names, **settings)
 
 
+def _workers(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    if value == 0:
+        raise click.BadParameter("0 workers do nothing; give 1 or more, or -1 for all cores.")
+    return value
+
+
+def _folds(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    if value == "loso":
+        return value
+    if not value.isdecimal() or int(value) < 2:
+        raise click.BadParameter(f"'{value}' is neither 'loso' nor a number of folds from 2 on.")
+    return int(value)
+
+
 _data = _option("--data", required=True, metavar="DATA", help=DATA_HELP)
-_jobs = _option("--jobs", "-j", default=1, metavar="N", help="Workers for extraction and folds; -1 for all cores.")
+_jobs = _option(
+    "--jobs",
+    "-j",
+    default=1,
+    metavar="N",
+    callback=_workers,
+    help="Workers for extraction and folds; -1 for all cores.",
+)
 _pad = _option(
     "--pad-short", is_flag=True, help="Append silence to clips that are too short, instead of leaving them out."
 )
 _leak = _option("--allow-leakage", is_flag=True, help="Score without speakers, by random folds. The table says so.")
-_cv = _option("--cv", default="loso", metavar="loso|N", help="Leave one speaker out, or N folds of whole speakers.")
+_cv = _option(
+    "--cv",
+    default="loso",
+    metavar="loso|N",
+    callback=_folds,
+    help="Leave one speaker out, or N folds of whole speakers.",
+)
 
 
 @cli.command()
@@ -99,6 +127,8 @@ def extract(
     """
     if bool(audio) == bool(data):
         raise click.UsageError("Name audio files or folders, or a corpus with --data.")
+    if output.suffix != ".parquet":
+        raise click.UsageError(f"--output must end in .parquet; it is '{output}'.")
     from featkit.corpus import read_corpus
     from featkit.extraction import extract_all
     from featkit.features import find_extractor
@@ -106,7 +136,7 @@ def extract(
 
     extractor = find_extractor(features)
     if data:
-        corpus, failures = read_corpus(data).extracted(
+        corpus, failures = read_corpus(data, progress=_live()).extracted(
             extractor, view, pad_short=pad_short, n_jobs=jobs, progress=_live()
         )
         table = corpus.table()
@@ -125,7 +155,7 @@ def extract(
 
 @cli.command()
 @_data
-@_option("--features", "--set", default="mfcc39", metavar="SET", help="Feature set; + joins several.")
+@_option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @_option(
     "--backend",
     default="svm",
@@ -138,9 +168,8 @@ def extract(
 @_leak
 @_jobs
 @_pad
-@click.pass_context
 def fit(
-    ctx: click.Context, data: str, features: str, backend: str, output: Path, scored: bool, cv: str,
+    data: str, features: str | None, backend: str, output: Path, scored: bool, cv: Any,
     allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
     """Train on a corpus and write one checked model file.
@@ -154,38 +183,36 @@ def fit(
     from featkit.backend import find_backend
     from featkit.classifier import SERClassifier
     from featkit.corpus import read_corpus
+    from featkit.evaluation import evaluate, require_speakers
     from featkit.features import find_extractor
 
-    corpus = read_corpus(data)
-    asked = ctx.get_parameter_source("features") is not click.core.ParameterSource.DEFAULT
-    # A feature table knows its set; naming another one is an error that extraction reports.
-    extractor = find_extractor(features) if asked or corpus.extractor is None else corpus.extractor
-    classifier = SERClassifier(extractor, _with_progress(find_backend(backend)), pad_short=pad_short)
-    ready, failures = corpus.extracted(
-        extractor, find_backend(backend).consumes, pad_short=pad_short, n_jobs=jobs, progress=_live()
-    )
+    corpus = read_corpus(data, progress=_live())
+    if scored:
+        require_speakers(corpus.speakers, allow_leakage)
+    extractor = find_extractor(features or corpus.extractor or DEFAULT_SET)
+    chosen = find_backend(backend)
+    if "progress" in chosen.get_params():
+        chosen.set_params(progress=_live())
+    classifier = SERClassifier(extractor, chosen, pad_short=pad_short)
+    ready, failures = corpus.extracted(extractor, chosen.consumes, pad_short=pad_short, n_jobs=jobs, progress=_live())
     scores = None
     if scored:
-        from featkit.evaluation import evaluate
-
         result = evaluate(
-            classifier, ready.clips, ready.labels, ready.speakers, cv=_folds(cv), allow_leakage=allow_leakage,
+            classifier, ready.clips, ready.labels, ready.speakers, cv=cv, allow_leakage=allow_leakage,
             n_jobs=jobs, progress=_live(),
         )  # fmt: skip
         scores = {"corpus": corpus.name, "synthetic": corpus.synthetic} | result.summary()
         made = "SYNTHETIC " if corpus.synthetic else ""
         click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
     classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
-    click.echo(_trained(ready, extractor.name, backend))
+    click.echo(_trained(ready, features or extractor.name, backend))
     _save(classifier, output, _proofs(ready, corpus), scores)
     _end(failures, len(ready.files))
 
 
 @cli.command()
 @_data
-@_option(
-    "--features", "--set", default=["mfcc39"], multiple=True, metavar="SET", help="Feature set; may be given again."
-)
+@_option("--features", "--set", multiple=True, metavar="SET", help="Feature set; may be given again. " + SET_HELP)
 @_option("--backend", default=["svm"], multiple=True, metavar="BACKEND", help="Backend; may be given again.")
 @_option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines.")
 @_cv
@@ -193,7 +220,7 @@ def fit(
 @_jobs
 @_pad
 def evaluate(
-    data: str, features: tuple[str, ...], backend: tuple[str, ...], output: Path | None, cv: str,
+    data: str, features: tuple[str, ...], backend: tuple[str, ...], output: Path | None, cv: Any,
     allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
     """Score sets and backends on speakers they have not heard.
@@ -205,9 +232,12 @@ def evaluate(
     from featkit.benchmark import benchmark, report
     from featkit.corpus import read_corpus
 
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    corpus = read_corpus(data, progress=_live())
     rows, failures = benchmark(
-        read_corpus(data), features, backend, cv=_folds(cv), allow_leakage=allow_leakage, pad_short=pad_short,
-        n_jobs=jobs, progress=_live(),
+        corpus, features or [corpus.extractor or DEFAULT_SET], backend, cv=cv, allow_leakage=allow_leakage,
+        pad_short=pad_short, n_jobs=jobs, progress=_live(),
     )  # fmt: skip
     click.echo(report(rows))
     if len(rows) == 1:
@@ -265,7 +295,7 @@ def predict(form: str, model: Path, audio: tuple[Path, ...]) -> None:
 
 @cli.command()
 @_option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.onnx")
-@click.argument("estimator", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("estimator", type=click.Path(path_type=Path))
 @click.argument("check", nargs=-1, type=click.Path(path_type=Path))
 def export(output: Path, estimator: Path, check: tuple[Path, ...]) -> None:
     """Turn a saved ESTIMATOR into one ONNX file.
@@ -316,10 +346,10 @@ def info(as_json: bool, model: Path) -> None:
     names = [part["name"] for part in features.get("fusion", [features])]
     measured = "not measured"
     if scores:
-        kind = "SYNTHETIC " if scores["synthetic"] else ""
+        kind = "SYNTHETIC " if scores.get("synthetic") else ""
         ends = f" [{100 * scores['UA_95'][0]:.0f}, {100 * scores['UA_95'][1]:.0f}]" if scores["UA_95"] else ""
         measured = (
-            f"{kind}{scores['corpus']}, {scores['protocol']}: WA {100 * scores['WA']:.1f} %, "
+            f"{kind}{scores.get('corpus', 'unnamed corpus')}, {scores['protocol']}: WA {100 * scores['WA']:.1f} %, "
             f"UA {100 * scores['UA']:.1f} %{ends}"
         )
     counts = ", ".join(f"{label} {count}" for label, count in data["labels"].items())
@@ -360,7 +390,7 @@ def list_plugins() -> None:
                 title = getattr(plugin, "title", None) or str(plugin.__doc__).strip().splitlines()[0].rstrip(".")
                 text = " — ".join(filter(None, (title, getattr(plugin, "licence", None))))
             except FeatkitError as error:
-                text = str(error).rpartition("installed: ")[2] or str(error)
+                text = str(error)
             click.echo(f"  {name.ljust(12)}  {text}")
 
 
@@ -380,18 +410,6 @@ def demo(out: Path) -> None:
 def _live() -> bool:
     """Progress bars are for people: none where stderr is a file or a pipe."""
     return sys.stderr.isatty()
-
-
-def _with_progress(backend: Any) -> Any:
-    return backend.set_params(progress=_live()) if "progress" in backend.get_params() else backend
-
-
-def _folds(text: str) -> Any:
-    if text == "loso":
-        return text
-    if not text.isdigit() or int(text) < 2:
-        raise click.BadParameter(f"'{text}' is neither 'loso' nor a number of folds from 2 on.", param_hint="--cv")
-    return int(text)
 
 
 def _audio_files(paths: Iterable[Path]) -> list[Path]:
@@ -423,13 +441,15 @@ def _proofs(ready: Corpus, corpus: Corpus) -> list[Any] | None:
     """One recording of each emotion that could be used, to check the export on."""
     if corpus.extractor is not None:
         return None  # a feature table: the estimator checks on its rows
-    return [file for i, file in enumerate(ready.files) if ready.labels[i] not in set(ready.labels[:i])]
+    return list(dict(zip(reversed(ready.labels.tolist()), reversed(ready.files), strict=True)).values())
 
 
 def _save(classifier: SERClassifier, output: Path, clips: Sequence[Any] | None, scores: dict[str, Any] | None) -> None:
     if output.suffix == ".joblib":
         import joblib
 
+        if clips is not None:
+            classifier.check_clips_ = list(clips)  # recordings instead of their features, for featkit export
         output.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(classifier, output)
         click.echo(f"{output}: fitted estimator; featkit export turns it into ONNX")
@@ -470,8 +490,6 @@ def _report_failures(failed: Sequence[tuple[str, str]], done: int) -> None:
     if not failed:
         return
     click.echo(f"{len(failed)} of {done + len(failed)} files could not be used:", err=True)
-    for clip, reason in failed[:_SHOWN_FAILURES]:
+    for clip, reason in failed:
         click.echo(f"  {reason if clip in reason else f'{clip}: {reason}'}", err=True)
-    if len(failed) > _SHOWN_FAILURES:
-        click.echo(f"  … and {len(failed) - _SHOWN_FAILURES} more", err=True)
     click.get_current_context().exit(1)

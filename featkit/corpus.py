@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from featkit.datasets import open_dataset
 from featkit.errors import DataError, FeatureError
@@ -66,8 +67,10 @@ class Corpus:
         )
 
 
-def read_corpus(spec: str) -> Corpus:
+def read_corpus(spec: str, progress: bool = False) -> Corpus:
     """Read ``emodb:PATH``, ``ravdess:PATH``, ``synthetic``, a folder, a manifest, or a feature table.
+
+    ``progress`` shows a bar, as the synthetic corpus is made when it is first read.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def read_corpus(spec: str) -> Corpus:
         labels, speakers = np.array(table.labels), _speakers(table.speakers)
         return Corpus(name, table.files, table.features, labels, speakers, table.synthetic, extractor)
     dataset = open_dataset(spec)
-    clips = list(dataset.clips())
+    clips = list(tqdm(dataset.clips(), desc=dataset.name, unit="clip", disable=not progress, leave=False))
     files = [str(clip.path) for clip in clips]
     labels = np.array([clip.label for clip in clips])
     name = dataset.name if dataset.name not in ("folder", "manifest") else dataset.root.name

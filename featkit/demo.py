@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from featkit.backend import Backend, find_backend
 from featkit.benchmark import benchmark, markdown
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
@@ -32,7 +31,7 @@ def run(out: Path, *, progress: bool = False) -> None:
     start = time.perf_counter()
     say = tqdm.write
     say("Making synthetic speech (once) …")
-    corpus = read_corpus("synthetic")
+    corpus = read_corpus("synthetic", progress=progress)
     assert corpus.speakers is not None
     say(
         f"{len(corpus.files)} clips, {len(set(corpus.speakers))} speakers, {len(set(corpus.labels))} emotions. "
@@ -41,11 +40,11 @@ def run(out: Path, *, progress: bool = False) -> None:
     table, records = [], []
     last = corpus.files[-1]
     for text in BACKENDS:
-        backend = find_backend(text)
-        rows, _ = benchmark(corpus, [FEATURES], [backend], n_jobs=-1, progress=progress)
+        rows, _ = benchmark(corpus, [FEATURES], [text], n_jobs=-1, progress=progress)
         evaluation = rows[0].evaluation
-        classifier = _fit(backend, corpus.files, corpus.labels, corpus.speakers, progress)
-        path = out / f"{backend.name}.onnx"
+        classifier = SERClassifier(FEATURES, text, progress=progress)
+        classifier.fit(corpus.files, corpus.labels, groups=corpus.speakers)
+        path = out / f"{classifier.backend_.name}.onnx"
         report = classifier.export(path, scores={"corpus": corpus.name, "synthetic": True} | evaluation.summary())
         model = load(path)
         model.predict_proba([last])
@@ -59,7 +58,7 @@ def run(out: Path, *, progress: bool = False) -> None:
         records.append(rows[0].summary())
         table.append(
             {
-                "backend": backend.name,
+                "backend": text,
                 "WA": f"{100 * evaluation.wa:.1f}",
                 "UA [95 %]": f"{100 * evaluation.ua:.1f} [{100 * low:.0f}, {100 * high:.0f}]",
                 "model": str(path),
@@ -73,7 +72,3 @@ def run(out: Path, *, progress: bool = False) -> None:
     say(markdown(table))
     say(f"\nDone in {time.perf_counter() - start:.0f} s. These scores show that everything runs, not how well it does")
     say("on people. Try a model:  featkit predict " + f"{path} YOUR.wav")
-
-
-def _fit(backend: Backend, files: object, labels: object, speakers: object, progress: bool) -> SERClassifier:
-    return SERClassifier(FEATURES, backend, progress=progress).fit(files, labels, groups=speakers)

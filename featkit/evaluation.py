@@ -17,6 +17,7 @@ from sklearn.utils import check_consistent_length
 from tqdm import tqdm
 
 from featkit import metrics
+from featkit.backend import quietly
 from featkit.classifier import SERClassifier, column
 from featkit.errors import DataError, LeakageError
 from featkit.extraction import clip_list
@@ -144,7 +145,8 @@ def evaluate(
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)
     folds, protocol = _folds(y, speakers, cv, allow_leakage, seed)
-    clips = clone(classifier).set_params(n_jobs=n_jobs, progress=progress).extract(clips)
+    extracting = {"progress": True} if progress else {}
+    clips = clone(classifier).set_params(**extracting, **({} if n_jobs is None else {"n_jobs": n_jobs})).extract(clips)
     labels = np.unique(y)
     probabilities = np.zeros((len(y), len(labels)), dtype=np.float32)
     predictions = np.empty_like(y)
@@ -177,6 +179,16 @@ def _run_fold(
     return fold.classes_, proba, time.process_time() - start
 
 
+def require_speakers(speakers: Any, allow_leakage: bool) -> None:
+    """Raise `LeakageError` where there are none and nobody said that this is meant."""
+    if speakers is None and not allow_leakage:
+        raise LeakageError(
+            "Evaluation needs speakers: without them the same voice stands in training and in test, and the score is "
+            "too high. Give groups=speakers (a manifest with the column speaker), or allow_leakage=True "
+            "(--allow-leakage) to see it anyway."
+        )
+
+
 def _folds(
     y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, cv: int | Literal["loso"], allow_leakage: bool, seed: int
 ) -> tuple[list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], str]:
@@ -185,11 +197,7 @@ def _folds(
     if cv != "loso" and (not isinstance(cv, int) or cv < 2):
         raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
     if speakers is None:
-        if not allow_leakage:
-            raise LeakageError(
-                "Evaluation needs speakers: without them the same voice stands in training and in test, and the score "
-                "is too high. Give groups=speakers, or allow_leakage=True to see it anyway."
-            )
+        require_speakers(speakers, allow_leakage)
         n = 5 if cv == "loso" else cv
         if np.unique(y, return_counts=True)[1].min() < n:
             raise DataError(f"{n} folds need at least {n} clips of every emotion; give a smaller cv or more clips.")
@@ -202,14 +210,19 @@ def _folds(
     if cv == "loso":
         folds, protocol = LeaveOneGroupOut().split(rows, y, speakers), f"leave one of {n_speakers} speakers out"
     else:
+        most = int(np.unique(y, return_counts=True)[1].max())
+        if most < cv:
+            raise DataError(f"{cv} folds need an emotion with at least {cv} clips; the most frequent has {most}.")
         splitter = StratifiedGroupKFold(cv, shuffle=True, random_state=seed)
-        folds, protocol = splitter.split(rows, y, speakers), f"{cv} folds of {n_speakers} speakers"
+        folds, protocol = quietly(splitter.split(rows, y, speakers)), f"{cv} folds of {n_speakers} speakers"
     pairs = list(_checked(folds, y, speakers))
     return pairs, protocol
 
 
 def _checked(folds: Any, y: npt.NDArray[Any], speakers: npt.NDArray[Any]) -> Iterator[Any]:
     for train, test in folds:
+        if not len(test):
+            raise DataError("A test fold is empty: some speakers have too many of the clips. Give a smaller cv.")
         unheard = set(y[test]) - set(y[train])
         if unheard:
             emotion = min(unheard)

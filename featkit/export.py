@@ -82,7 +82,7 @@ def export(
         "features": extractor.spec,
         "feature_hash": extractor.spec_hash,
         "view": backend.consumes,
-        "backend": {"name": backend.name, "params": backend.get_params(deep=False)},
+        "backend": {"name": backend.name, "params": _settings(backend)},
         "data": classifier.data_,
         "scores": scores,
         "licence": [extractor.licence] if extractor.licence else [],
@@ -161,6 +161,11 @@ def _compare(classifier: SERClassifier, expected: Any, got: Any, labels: Any) ->
             f"(allowed {TOLERANCE:g}), labels on {len(changed)} of {len(trained)} clips. Nothing was written."
         )
     return difference
+
+
+def _settings(backend: Backend) -> dict[str, Any]:
+    """What decides the numbers: not how many workers there were, nor whether anybody watched."""
+    return {k: v for k, v in backend.get_params(deep=False).items() if k not in ("n_jobs", "progress")}
 
 
 def _gone(clip: Any) -> bool:

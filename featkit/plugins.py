@@ -52,6 +52,8 @@ def find(kind: Kind, name: str) -> Any:
         return points[name].load()
     except ModuleNotFoundError as error:
         raise missing(error, f"{_NOUN[kind]} '{name}'") from None
+    except Exception as error:  # a stranger's module may fail in any way
+        raise PluginError(f"The {_NOUN[kind]} '{name}' cannot be loaded ({type(error).__name__}: {error}).") from error
 
 
 def build(kind: Kind, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Deployment side: a model file → probabilities. A leaf: numpy, onnxruntime and the door for audio, nothing else.
+"""Deployment side: a model file → probabilities. A leaf: numpy, onnxruntime and the door for audio.
 
 A model whose features are no graph (openSMILE) also loads its extractor, by its installed name.
 """
@@ -133,12 +133,14 @@ def _recipe(session: onnxruntime.InferenceSession, name: str) -> dict[str, Any]:
 
 def _describes(recipe: dict[str, Any], session: onnxruntime.InferenceSession) -> bool:
     """Whether the recipe fits its own graph, and what is used of it later is of the right kind."""
-    kinds = {"view": str, "min_samples": int, "pad_short": bool, "backend": dict, "featkit_version": str}
+    kinds = {"view": str, "min_samples": int, "pad_short": bool, "backend": dict, "featkit_version": str, "data": dict}
     return (
         all(isinstance(recipe[key], kind) for key, kind in kinds.items())
         and [value.name for value in session.get_inputs()] == [recipe["input"]]
         and [value.name for value in session.get_outputs()] == ["label", "probabilities"]
         and session.get_outputs()[1].shape[1] == len(recipe["labels"])
+        and isinstance(recipe["scores"], dict | None)
+        and isinstance(recipe["licence"], list)
         and recipe["sample_rate"] == SAMPLE_RATE
         and hash_spec(recipe["features"]) == recipe["feature_hash"]
     )

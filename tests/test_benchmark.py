@@ -75,7 +75,7 @@ def test_a_bad_clip_is_left_out_and_listed_once(corpus: Corpus) -> None:
 
 
 def test_a_corpus_without_a_usable_clip_is_an_error(corpus: Corpus) -> None:
-    silent = Corpus("c", ["a"], [np.zeros(16_000, np.float32)], np.array(["anger"]), None)
+    silent = Corpus("c", ["a"], [np.zeros(16_000, np.float32)], np.array(["anger"]), np.array(["1"]))
     with pytest.raises(DataError, match=r"c: none of 1 clips can be used\. The first: .*digital silence"):
         benchmark(silent, ["mfcc39"], ["svm"])
 

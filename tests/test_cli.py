@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import joblib
@@ -16,8 +17,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from featkit import SERClassifier, load
+from featkit import SERClassifier, evaluate, load
 from featkit.cli import cli
+from featkit.datasets import open_dataset
 from featkit.datasets.synthetic import synthesise
 
 EMOTIONS = ("anger", "happiness", "sadness")
@@ -205,6 +207,21 @@ def test_extract_keeps_the_good_files_and_lists_the_bad_ones(bad: Path, tmp_path
     assert "3 of 11 files could not be used:" in result.stderr
 
 
+def test_evaluate_takes_the_set_of_a_table(corpus: Path, tmp_path: Path) -> None:
+    run("extract", "--set", "logmel", "--data", corpus / "manifest.csv", "-o", tmp_path / "f.parquet")
+    result = run("evaluate", "--data", tmp_path / "f.parquet")
+    assert result.exit_code == 0, result.output
+    assert "| logmel   | svm" in result.output
+
+
+def test_info_shows_scores_that_a_script_wrote(corpus: Path, tmp_path: Path) -> None:
+    clips = list(open_dataset(str(corpus / "manifest.csv")).clips())
+    X, y, groups = [clip.path for clip in clips], [clip.label for clip in clips], [clip.speaker for clip in clips]
+    scores = evaluate(SERClassifier(), X, y, groups).summary()
+    SERClassifier().fit(X, y, groups=groups).export(tmp_path / "m.onnx", scores=scores)
+    assert "unnamed corpus, leave one of 4 speakers out: WA" in run("info", tmp_path / "m.onnx").output
+
+
 def test_a_table_without_labels_does_not_train(corpus: Path, tmp_path: Path) -> None:
     run("extract", corpus, "-o", tmp_path / "f.parquet")
     result = run("fit", "--data", tmp_path / "f.parquet", "-o", tmp_path / "m.onnx")
@@ -239,7 +256,7 @@ def test_evaluate_prints_one_row_for_each_pair_and_keeps_the_rows(corpus: Path, 
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert [(row["features"], row["backend"]) for row in rows] == [
         ("mfcc39", "svm"), ("mfcc39", "svm:kernel=linear,C=0.1"),
-        ("logmel", "svm"), ("logmel", "svm:kernel=linear,C=0.1"),
+        ("logmel:n_mels=20", "svm"), ("logmel:n_mels=20", "svm:kernel=linear,C=0.1"),
     ]  # fmt: skip
 
 
@@ -283,6 +300,8 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
         (["predict", "none.onnx", "a.wav"], "none.onnx: there is no such model file."),
         (["info", "none.onnx"], "none.onnx: there is no such model file."),
         (["extract", "none.wav", "-o", "f.parquet"], "none.wav: there is no such file."),
+        (["extract", "none.wav", "--set", "mfcc39:n_fft=abc", "-o", "f.parquet"], "n_fft must be int; it is 'abc'."),
+        (["export", "none.joblib", "-o", "m.onnx"], "none.joblib: cannot be opened as a joblib file"),
     ],
 )
 def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
@@ -303,6 +322,8 @@ def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
         ["fitt"],
         ["fit", "--data", "synthetic", "-o", "m.txt"],
         ["extract", "-o", "f.parquet"],
+        ["extract", "a.wav", "-o", "f.csv"],
+        ["extract", "a.wav", "-o", "f.parquet", "--jobs", "0"],
         ["evaluate", "--data", "synthetic", "--cv", "one"],
         ["predict", "m.onnx"],
         ["predict", "m.onnx", "a.wav", "--format", "xml"],
@@ -333,6 +354,14 @@ def test_list_names_every_plug_in() -> None:
     assert result.exit_code == 0
     for name in ("mfcc39", "logmel", "egemaps", "svm", "xgboost", "cnn_lstm", "emodb", "ravdess", "synthetic"):
         assert f"  {name}" in result.output
+
+
+def test_a_plug_in_that_cannot_be_loaded_costs_one_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"broken": EntryPoint("broken", "featkit.errors:NoSuchThing", "featkit.features")}
+    monkeypatch.setattr("featkit.plugins.installed", lambda kind: broken)
+    result = run("list")
+    assert result.exit_code == 0
+    assert "The feature set 'broken' cannot be loaded (AttributeError" in result.output
 
 
 def test_list_gives_the_pip_line_of_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_the_given_estimator_stays_unfitted() -> None:
 
 
 def test_without_speakers_it_is_refused() -> None:
-    with pytest.raises(LeakageError, match=r"needs speakers: .* Give groups=speakers, or allow_leakage=True"):
+    with pytest.raises(LeakageError, match=r"needs speakers: .* Give groups=speakers .*, or allow_leakage=True"):
         evaluate(SERClassifier(), X, LABELS)
 
 
@@ -177,3 +177,9 @@ def test_scores_do_not_depend_on_the_number_of_workers() -> None:
     serial, parallel = (evaluate(SERClassifier(), X, LABELS, GROUPS, n_jobs=n_jobs) for n_jobs in (None, 2))
     np.testing.assert_array_equal(parallel.probabilities, serial.probabilities)
     np.testing.assert_array_equal(parallel.y_pred, serial.y_pred)
+
+
+def test_more_folds_than_clips_of_any_emotion_are_refused() -> None:
+    speakers = [f"s{i}" for i in range(len(LABELS))]
+    with pytest.raises(DataError, match="9 folds need an emotion with at least 9 clips; the most frequent has 8"):
+        evaluate(SERClassifier(), X, LABELS, speakers, cv=9)

@@ -54,7 +54,7 @@ def test_bad_clips_are_collected(files: list[str]) -> None:
 
 def test_short_clips_are_refused_or_padded() -> None:
     short = speech().waves[0][8000:8100]
-    with pytest.raises(AudioError, match=r"clip 0: has 100 samples .* need at least 400 .* set pad_short=True"):
+    with pytest.raises(AudioError, match=r"clip 0: has 100 samples .* need at least 400 .* train with pad_short=True"):
         extract([short])
     padded = extract([short], pad_short=True)[0]
     np.testing.assert_array_equal(padded.values, extract([np.pad(short, (0, 300))])[0].values)

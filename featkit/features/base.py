@@ -77,6 +77,10 @@ class FeatureExtractor(ABC):
         """The same computation as an ONNX model, wave (batch, samples) → view; None where there is none."""
         return None
 
+    def check(self) -> None:
+        """Raise `FeatureError` for settings that make no sense. Default: all do."""
+        return
+
     @property
     def hop(self) -> float:
         """Distance between frames, seconds. Sets with the same hop can be fused frame by frame."""
@@ -252,7 +256,7 @@ def hash_spec(spec: Mapping[str, Any]) -> str:
     try:
         content = json.dumps(spec, sort_keys=True, separators=(",", ":"))
     except TypeError as error:
-        raise FeatureError(f"{spec['name']}: parameters must be what JSON can hold: {error}.") from None
+        raise FeatureError(f"{spec.get('name', 'a fusion')}: parameters must be what JSON can hold: {error}.") from None
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -268,7 +272,9 @@ def find_extractor(features: str | FeatureExtractor) -> FeatureExtractor:
         return features
     if not isinstance(features, str):
         raise FeatureError(f"features must be a name or a FeatureExtractor, not {type(features).__name__}.")
-    parts = tuple(plugins.build("features", name) for name in features.split("+"))
+    parts: tuple[FeatureExtractor, ...] = tuple(plugins.build("features", name) for name in features.split("+"))
+    for part in parts:
+        part.check()
     return parts[0] if len(parts) == 1 else Fusion(parts)
 
 

@@ -77,13 +77,14 @@ class MelExtractor(GraphExtractor):
 
     def add_log_mel(self, g: GraphBuilder, wave: str) -> str:
         """Write wave → log-mel into a graph. (batch, samples) -> (batch, time, n_mels) in dB."""
-        self._check()
+        self.check()
         frames, time = self._frames(g, wave)
         power = self._power(g, frames)
         mel = g.op("Reshape", power, g.op("Concat", g.ints(-1), time, g.ints(self.n_mels), axis=0))
         return self._decibel(g, mel)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `FeatureError` for a setting of the wrong type or out of range."""
         kinds = get_type_hints(type(self))
         for field in fields(self):
             value, kind = getattr(self, field.name), kinds[field.name]
