@@ -99,7 +99,7 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     assert recipe["view"] == classifier.backend_.consumes
     assert recipe["backend"]["name"] == classifier.backend_.name
     settings = classifier.backend_.get_params().keys() - {"n_jobs", "progress"}
-        assert recipe["backend"]["params"].keys() == settings
+    assert recipe["backend"]["params"].keys() == settings
     assert recipe["data"] == {"clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4}
     assert recipe["scores"] == {"UA": 0.5}
     assert recipe["licence"] == []
