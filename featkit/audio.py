@@ -133,6 +133,7 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         Name of the file or clip, for the message.
     """
     array = np.asarray(wave)
+    whole = array.dtype.kind in "iu"
     if array.dtype.kind == "c":
         raise AudioError(f"{where}: Complex data not supported; a wave holds real numbers.")
     if array.dtype.kind not in "fiub":
@@ -151,7 +152,7 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
     if not array.any():
         raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
-    if (peak := np.abs(array).max()) > _LOUDEST:
+    if (peak := np.abs(array).max()) > (1 if whole else _LOUDEST):
         raise AudioError(f"{where}: samples reach {peak:.0f}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
     return array
 

@@ -500,8 +500,13 @@ def test_a_checked_wave_is_float32_and_contiguous() -> None:
     wave = check_wave(np.ones((10, 2))[:, 0])
     assert wave.dtype == np.float32
     assert wave.flags.c_contiguous
-    assert check_wave([1, 2, 3]).tolist() == [1.0, 2.0, 3.0]
+    assert check_wave([1.0, 2, 3]).tolist() == [1.0, 2.0, 3.0]
     assert check_wave(np.array([1.5, 2], dtype=object)).tolist() == [1.5, 2.0]
+
+
+def test_quiet_integers_are_no_wave_either() -> None:
+    with pytest.raises(AudioError, match="samples reach 300, a wave −1 to 1; scale integers by featkit.audio.to_wave"):
+        check_wave(np.array([100, -300, 5], dtype=np.int16))
 
 
 def test_a_clip_is_a_path_or_a_wave_and_has_a_name(tmp_path: Path) -> None:

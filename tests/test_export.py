@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,30 @@ def test_folders_are_made(tmp_path: Path) -> None:
 def test_an_unfitted_estimator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not fitted yet"):
         SERClassifier().export(tmp_path / "model.onnx")
+
+
+ALONE = """
+import sys
+for name in ("featkit", "featkit_backends", "sklearn", "scipy", "torch", "xgboost", "librosa", "onnx", "pandas"):
+    sys.modules[name] = None  # importing it fails
+import numpy, onnxruntime, soundfile
+
+wave, rate = soundfile.read(sys.argv[2], dtype="float32")
+assert rate == 16_000
+label, probabilities = onnxruntime.InferenceSession(sys.argv[1]).run(None, {"wave": wave[None]})
+print(label[0], *probabilities[0])
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_onnxruntime_alone_scores_a_waveform(backend: str, tmp_path: Path) -> None:
+    classifier = fitted("mfcc39", backend)
+    classifier.export(tmp_path / "model.onnx")
+    wav = write_wav(tmp_path / "clip.wav", speech().waves[0])
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path / "model.onnx"), wav], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    label, *probabilities = done.stdout.split()
+    assert label == classifier.predict([wav])[0]
+    np.testing.assert_allclose(np.array(probabilities, float), classifier.predict_proba([wav])[0], atol=1e-4)

@@ -74,7 +74,7 @@ AUDIO_SUFFIXES = tuple(
     f".{kind}"
     for kind in (
         "wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64",
-        "m4a", "aac", "mp4", "wma", "amr",
+        "m4a", "aac", "mp4", "wma", "amr", "3gp", "webm", "mka",
     )
 )  # fmt: skip
 """What counts as audio when a folder is searched. A file that is named is always tried."""
