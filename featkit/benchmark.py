@@ -82,7 +82,7 @@ def report(rows: Sequence[Row]) -> str:
     kind = " (SYNTHETIC speech: it shows that the program runs, not how well it does on people)"
     title = (
         f"{first.corpus}{kind if first.synthetic else ''}: {len(result.y_true)} clips, {len(result.labels)} emotions, "
-        f"{result.protocol}; UA with 95 % interval over speakers"
+        f"{result.protocol}{'' if result.speakers is None else '; UA with 95 % interval over speakers'}"
     )
     cells = [
         {

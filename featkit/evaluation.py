@@ -141,6 +141,8 @@ def evaluate(
     >>> result.ua, result.protocol
     (1.0, 'leave one of 3 speakers out')
     """
+    if not isinstance(classifier, SERClassifier):
+        raise DataError(f"evaluate takes an SERClassifier, not a {type(classifier).__name__}.")
     clips, y = clip_list(X), column(y, "label")
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)

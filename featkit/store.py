@@ -17,6 +17,7 @@ from featkit.features.base import Features, View, hash_spec
 
 RECIPE_KEY = b"featkit"
 _ABOUT = ("file", "label", "speaker")
+_MANY = 20  # so many numeric columns are features, not notes in a manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +83,18 @@ def is_table(path: str | os.PathLike[str]) -> bool:
         return False
     pa, parquet = _pyarrow()
     try:
-        return RECIPE_KEY in (parquet.read_schema(path).metadata or {})
+        schema = parquet.read_schema(path)
     except (pa.ArrowInvalid, OSError):
         raise DataError(f"{path}: is damaged or not a Parquet file; extract it again.") from None
+    if RECIPE_KEY in (schema.metadata or {}):
+        return True
+    numbers = sum(pa.types.is_floating(kind) for kind in schema.types)
+    if numbers >= _MANY or "frames" in schema.names:
+        raise DataError(
+            f"{path}: holds {numbers} columns of numbers but no recipe of featkit, which pandas drops when it saves a "
+            "table. To add labels or speakers, extract with --data and a manifest that holds them."
+        )
+    return False
 
 
 def read_table(path: str | os.PathLike[str]) -> FeatureTable:

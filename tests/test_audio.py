@@ -505,7 +505,9 @@ def test_a_checked_wave_is_float32_and_contiguous() -> None:
 
 
 def test_quiet_integers_are_no_wave_either() -> None:
-    with pytest.raises(AudioError, match="samples reach 300, a wave −1 to 1; scale integers by featkit.audio.to_wave"):
+    with pytest.raises(
+        AudioError, match=r"samples reach 300, a wave −1 to 1; scale integers by featkit\.audio\.to_wave"
+    ):
         check_wave(np.array([100, -300, 5], dtype=np.int16))
 
 

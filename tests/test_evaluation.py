@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
 from speech import EMOTIONS, SPEAKERS, extracted, small, speech
 
 from featkit import SERClassifier, evaluate
@@ -183,3 +183,8 @@ def test_more_folds_than_clips_of_any_emotion_are_refused() -> None:
     speakers = [f"s{i}" for i in range(len(LABELS))]
     with pytest.raises(DataError, match="9 folds need an emotion with at least 9 clips; the most frequent has 8"):
         evaluate(SERClassifier(), X, LABELS, speakers, cv=9)
+
+
+def test_only_our_estimator_is_evaluated() -> None:
+    with pytest.raises(DataError, match="evaluate takes an SERClassifier, not a GridSearchCV"):
+        evaluate(GridSearchCV(SERClassifier(), {}), X, LABELS, GROUPS)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from featkit.corpus import read_corpus
 from featkit.errors import DataError, FeatureError
 from featkit.extraction import extract
 from featkit.features import View, find_extractor
@@ -95,6 +96,13 @@ def test_a_table_with_a_damaged_recipe_is_refused(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"featkit": b'{"view": "frames"}'}), path)
     with pytest.raises(DataError, match=r"t\.parquet: its recipe is damaged \('features'\); extract it again"):
         read_table(path)
+
+
+def test_a_table_that_pandas_saved_again_is_not_taken_for_a_manifest(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", table("functionals"))
+    pd.read_parquet(tmp_path / "t.parquet").to_parquet(tmp_path / "plain.parquet")
+    with pytest.raises(DataError, match="holds 351 columns of numbers but no recipe of featkit, which pandas drops"):
+        read_corpus(str(tmp_path / "plain.parquet"))
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -32,7 +32,7 @@ class Features:
     extractor settings, and an estimator with other settings refuses it.
     """
 
-    values: Array
+    values: Array = field(repr=False)
     view: View
     spec_hash: str
 
