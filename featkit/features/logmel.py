@@ -26,6 +26,7 @@ class LogMel(MelExtractor):
     """
 
     name: ClassVar[str] = "logmel"
+    _double: ClassVar[bool] = True
 
     n_mels: int = 64
 

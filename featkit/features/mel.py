@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
+from onnx import TensorProto
 
 from featkit.audio import SAMPLE_RATE
 from featkit.errors import FeatureError
@@ -48,6 +49,9 @@ class MelExtractor(GraphExtractor):
     ``top_db``      80.0            80.0              floor below the loudest value of the clip, dB; None for none
     ==============  ==============  ================  ==============================================================
     """
+
+    _double: ClassVar[bool] = False
+    """Do the DFT in 64 bits: faint bands beside loud ones need it; MFCC, which mix all bands, do not."""
 
     n_mels: int = 40
     n_fft: int = 400
@@ -101,7 +105,7 @@ class MelExtractor(GraphExtractor):
             raise FeatureError(f"amin must be positive and top_db not negative; they are {self.amin}, {self.top_db}.")
 
     def _frames(self, g: GraphBuilder, wave: str) -> tuple[str, str]:
-        """Pad, cut and window. -> frames (batch * time, n_fft) and the 1-D tensor [time]."""
+        """Pad and cut. -> frames (batch * time, n_fft) and the 1-D tensor [time]."""
         block = math.gcd(self.n_fft, self.hop_length)
         given = g.op("Shape", wave, start=1, end=2)
         length = g.op("Max", given, g.ints(self.n_fft))  # a clip shorter than a frame is padded to one
@@ -122,7 +126,7 @@ class MelExtractor(GraphExtractor):
         start = g.op("Mul", count, g.ints(self.hop_length // block))
         index = g.op("Add", g.op("Unsqueeze", start, g.ints(1)), g.ints(*range(self.n_fft // block)))
         frames = g.op("Reshape", g.op("Gather", rows, index, axis=1), g.ints(-1, self.n_fft))
-        return g.op("Mul", frames, g.constant(self._window())), time
+        return frames, time
 
     def _window(self) -> dsp.Matrix:
         left = (self.n_fft - self._win_length) // 2
@@ -137,7 +141,7 @@ class MelExtractor(GraphExtractor):
         return str(g.op("Pad", wave, g.op("Concat", g.ints(0, left, 0), right, axis=0), mode=mode))
 
     def _power(self, g: GraphBuilder, frames: str) -> str:
-        """DFT, power and mel bands. (rows, n_fft) -> (rows, n_mels)."""
+        """Window, DFT, power and mel bands. (rows, n_fft) -> (rows, n_mels)."""
         first, second, bins = dsp.split_dft(self.n_fft)
         half, n2 = second.shape[0], second.shape[1] // 2
         n1 = self.n_fft // n2
@@ -147,11 +151,17 @@ class MelExtractor(GraphExtractor):
         # A bin that comes twice counts half each time.
         weights = (mel / np.bincount(bins)).T[bins]
 
-        grid = g.op("Reshape", frames, g.ints(-1, n1, n2))
-        inner = g.op("Reshape", g.op("MatMul", g.constant(first), grid), g.ints(-1, half, 2 * n2))
+        kind = np.float64 if self._double else np.float32
+        if self._double:
+            frames = g.op("Cast", frames, to=TensorProto.DOUBLE)
+        windowed = g.op("Mul", frames, g.constant(self._window(), kind))
+        grid = g.op("Reshape", windowed, g.ints(-1, n1, n2))
+        inner = g.op("Reshape", g.op("MatMul", g.constant(first, kind), grid), g.ints(-1, half, 2 * n2))
         inner = g.op("Transpose", inner, perm=[1, 0, 2])  # (half, rows, 2 * n2): real parts, imaginary parts
-        spectrum = g.op("MatMul", inner, g.constant(second))  # (half, rows, 2 * n2), the same
+        spectrum = g.op("MatMul", inner, g.constant(second, kind))  # (half, rows, 2 * n2), the same
         square = g.op("Transpose", g.op("Mul", spectrum, spectrum), perm=[1, 0, 2])
+        if self._double:
+            square = g.op("Cast", square, to=TensorProto.FLOAT)
         if self.power == 2:  # |X|² = re² + im²: the sum is left to the mel product
             both = weights.reshape(half, 1, n2, -1).repeat(2, axis=1)
             flat = g.op("Reshape", square, g.ints(-1, half * 2 * n2))
