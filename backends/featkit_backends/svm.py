@@ -29,7 +29,7 @@ class SVM(FunctionalsBackend):
         Cost of errors: higher fits the training clips closer.
     gamma
         Narrowness of the RBF kernel, in units of scikit-learn's "scale", 1 / (dims * variance). The defaults of C and
-        gamma were chosen on EMO-DB and RAVDESS together.
+        gamma were chosen by scores on EMO-DB and RAVDESS, so results there are optimistic.
     class_weight
         "balanced" weighs each class by the inverse of its frequency, in the SVM and in the calibration; None does
         not.

@@ -19,7 +19,7 @@ class XGBoost(FunctionalsBackend):
     """Boosted trees over functionals as they are.
 
     There is no scaler: trees do not need one, and its rounding in an exported graph moves values across thresholds.
-    The defaults were chosen on EMO-DB and RAVDESS together.
+    The defaults were chosen by scores on EMO-DB and RAVDESS, so results there are optimistic.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class XGBoost(FunctionalsBackend):
     subsample, colsample_bytree
         Share of clips, and of columns, that each tree sees.
     max_bin
-        Cuts that are tried in each column. Few of them suit small corpora: they are faster and generalise better.
+        Cuts that are tried in each column. 64 train faster than XGBoost's 256 and scored no worse on small corpora.
     reg_lambda
         L2 penalty on leaf values.
     class_weight
