@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from featkit.features.base import FeatureExtractor, Features
     from featkit.runtime import Model, load
     from featkit.transformer import Functionals
+    from featkit.tuning import Tuning, tune
 
 _HOMES = {
     "SERClassifier": "featkit.classifier",
@@ -26,11 +27,13 @@ _HOMES = {
     "Functionals": "featkit.transformer",
     "Model": "featkit.runtime",
     "load": "featkit.runtime",
+    "Tuning": "featkit.tuning",
+    "tune": "featkit.tuning",
 }
 
 __all__ = [
-    "Evaluation", "FeatureExtractor", "Features", "Functionals", "Model", "SERClassifier", "evaluate", "extract",
-    "load",
+    "Evaluation", "FeatureExtractor", "Features", "Functionals", "Model", "SERClassifier", "Tuning", "evaluate",
+    "extract", "load", "tune",
 ]  # fmt: skip
 
 

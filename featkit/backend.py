@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from featkit import plugins
 from featkit.errors import DataError, PluginError
-from featkit.features.base import View
+from featkit.features.base import FeatureExtractor, View
 
 Float = npt.NDArray[np.float32]
 
@@ -26,6 +28,13 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
     """Equals the entry-point name."""
     consumes: ClassVar[View]
     """The view it reads: "functionals" (X is (n, dims)) or "frames" (X is a list of (time, dims))."""
+    space: ClassVar[Mapping[str, Sequence[Any]]] = MappingProxyType({})
+    """Settings worth searching, with the values worth trying: where `featkit.tune` looks. Empty: nothing to search."""
+
+    @property
+    def default_features(self) -> str | FeatureExtractor:
+        """The feature set that `SERClassifier` takes where none is named."""
+        return "mfcc39"
 
     classes_: npt.NDArray[Any]
     """Labels in sorted order; the columns of ``predict_proba``."""
@@ -44,6 +53,10 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
             (n,) positive weights, or None.
         groups
             (n,) speakers, or None. Whatever is held out inside ``fit`` must be held out by speaker.
+
+        Two more are given to a ``fit`` that takes them: ``copies``, (n,) sequences of varied copies of each clip, of
+        which none may be validated on (a ``fit`` without it is given the copies as further clips), and
+        ``checkpoint``, a file to write after every epoch and to go on from where it exists.
         """
 
     @abstractmethod

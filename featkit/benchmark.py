@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from featkit.augment import Augment
 from featkit.backend import Backend, find_backend
 from featkit.classifier import SERClassifier
 from featkit.corpus import Corpus
 from featkit.errors import FeatkitError
 from featkit.evaluation import Evaluation, evaluate, require_speakers
 from featkit.extraction import Failure
-from featkit.features.base import FeatureExtractor, View, find_extractor
+from featkit.features.base import FeatureExtractor, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,19 +24,26 @@ class Row:
     synthetic: bool
     features: str
     backend: str
+    augment: str | None
+    """Plan and number of copies of each training clip; None for no augmentation."""
     evaluation: Evaluation
 
     def summary(self) -> dict[str, Any]:
         """The row as plain data."""
-        about = {"corpus": self.corpus, "synthetic": self.synthetic, "features": self.features, "backend": self.backend}
+        about = {
+            "corpus": self.corpus, "synthetic": self.synthetic, "features": self.features, "backend": self.backend,
+            "augment": self.augment,
+        }  # fmt: skip
         return about | self.evaluation.summary()
 
 
 def benchmark(
     corpus: Corpus,
-    features: Iterable[str | FeatureExtractor],
+    features: Iterable[str | FeatureExtractor | None],
     backends: Iterable[str | Backend],
     *,
+    augment: str | Augment | None = None,
+    copies: int = 4,
     cv: int | Literal["loso"] = "loso",
     allow_leakage: bool = False,
     pad_short: bool = False,
@@ -43,6 +51,17 @@ def benchmark(
     progress: bool = False,
 ) -> tuple[list[Row], list[Failure]]:
     """Evaluate every set with every backend. Each view of a set is extracted once.
+
+    Parameters
+    ----------
+    corpus
+        Clips, labels, speakers.
+    features, backends
+        Names or objects; None among the features is what a backend asks for.
+    augment, copies, pad_short
+        As for `SERClassifier`.
+    cv, allow_leakage, n_jobs, progress
+        As for `evaluate`.
 
     Returns
     -------
@@ -55,23 +74,28 @@ def benchmark(
     failures: dict[tuple[str, str], Failure] = {}
     require_speakers(corpus.speakers, allow_leakage)
     named = [(str(backend), find_backend(backend)) for backend in backends]
+    kept: dict[tuple[str, View], Corpus] = {}
     for chosen in features:
-        extractor = find_extractor(chosen)
-        label = chosen if isinstance(chosen, str) else extractor.name
-        views: dict[View, Corpus] = {}
         for name, backend in named:
-            view = backend.consumes
-            if view not in views:
-                views[view], bad = corpus.extracted(
-                    extractor, view, pad_short=pad_short, n_jobs=n_jobs, progress=progress
+            classifier = SERClassifier(
+                chosen, backend, augment=augment, copies=copies, pad_short=pad_short, n_jobs=n_jobs
+            )
+            extractor, _, varied = classifier.parts()
+            what = (extractor.spec_hash, backend.consumes)
+            if what not in kept:
+                kept = {key: ready for key, ready in kept.items() if key[0] == what[0]}  # one set at a time in memory
+                kept[what], bad = corpus.extracted(
+                    extractor, backend.consumes, pad_short=pad_short, copies=varied, n_jobs=n_jobs, progress=progress
                 )
                 failures |= {(failure.clip, failure.reason): failure for failure in bad}
-            ready = views[view]
+            ready = kept[what]
             result = evaluate(
-                SERClassifier(extractor, backend, pad_short=pad_short), ready.clips, ready.labels, ready.speakers,
-                cv=cv, allow_leakage=allow_leakage, n_jobs=n_jobs, progress=progress,
+                classifier, ready.clips, ready.labels, ready.speakers, cv=cv, allow_leakage=allow_leakage,
+                n_jobs=n_jobs, progress=progress,
             )  # fmt: skip
-            rows.append(Row(corpus.name, corpus.synthetic, label, name, result))
+            label = chosen if isinstance(chosen, str) else extractor.name
+            more = None if varied is None else f"{augment if isinstance(augment, str) else 'own'} × {copies}"
+            rows.append(Row(corpus.name, corpus.synthetic, label, name, more, result))
     return rows, list(failures.values())
 
 
@@ -88,6 +112,7 @@ def report(rows: Sequence[Row]) -> str:
         {
             "features": row.features,
             "backend": row.backend,
+            **({"augment": row.augment or "none"} if any(other.augment for other in rows) else {}),
             "WA": f"{100 * row.evaluation.wa:.1f}",
             "UA": f"{100 * row.evaluation.ua:.1f}{_interval(row.evaluation)}",
             "macro-F1": f"{100 * row.evaluation.macro_f1:.1f}",

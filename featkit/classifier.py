@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
 
+from featkit.augment import Augment, find_augment
 from featkit.backend import Backend, Float, find_backend, heard
 from featkit.errors import DataError
-from featkit.extraction import clip_list, extract
-from featkit.features.base import FeatureExtractor, Features, View, find_extractor
+from featkit.extraction import Copies, clip_list, extract
+from featkit.features.base import Array, FeatureExtractor, Features, View, find_extractor
 
 if TYPE_CHECKING:
     from featkit.export import ExportReport
@@ -33,8 +34,18 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
     ----------
     features
         Name of a set ("mfcc39", "logmel", "egemaps", …), names joined by ``+``, or an extractor with its settings.
+        Default: what the backend asks for, which is "mfcc39" unless it says otherwise.
     backend
         "svm", "xgboost", "cnn_lstm" or another installed name, or a backend with its settings.
+    augment
+        Plan of `featkit.augment` by which training clips are varied: "standard", names joined by ``+`` as in
+        "speed+noise:snr=15", or an `Augment`. Only what ``fit`` learns from is varied, never what is held out in it
+        for validation or calibration, and never what is predicted. Default: no augmentation.
+    copies
+        Varied copies of every training clip. A network takes the clip or one of its copies each epoch, at random;
+        others learn from all of them. The copies inherit label, weight and speaker.
+    random_state
+        Seed of the copies. The backend has a seed of its own.
     pad_short
         Append silence to clips that are too short for the features; by default they are an error.
     n_jobs
@@ -66,20 +77,29 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        features: str | FeatureExtractor = "mfcc39",
+        features: str | FeatureExtractor | None = None,
         backend: str | Backend = "svm",
         *,
+        augment: str | Augment | None = None,
+        copies: int = 4,
+        random_state: int = 0,
         pad_short: bool = False,
         n_jobs: int | None = None,
         progress: bool = False,
     ) -> None:
         self.features = features
         self.backend = backend
+        self.augment = augment
+        self.copies = copies
+        self.random_state = random_state
         self.pad_short = pad_short
         self.n_jobs = n_jobs
         self.progress = progress
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, *,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:  # fmt: skip
         """Extract features and train the backend.
 
         Parameters
@@ -93,13 +113,17 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         groups
             (n,) speakers. With them, whatever the backend holds out (calibration, early stopping) is held out by
             speaker.
+        checkpoint
+            File that a network writes after every epoch. Where it exists, training goes on from it, to the same
+            result as if it had not been interrupted.
 
         Raises
         ------
         AudioError
             A clip cannot be used; the message names it.
         DataError
-            A label or speaker is missing, there are fewer than two classes, or a class has one clip.
+            A label or speaker is missing, there are fewer than two classes, a class has one clip, or the checkpoint
+            is damaged or of another run.
         """
         if y is None:
             raise DataError("SERClassifier requires y to be passed, but the target y is None.")
@@ -114,10 +138,12 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         if len(getattr(X, "shape", ())) == 2:  # scikit-learn's name for the width
             self.n_features_in_ = X.shape[1]
 
-        self.extractor_ = find_extractor(clone(self.features, safe=False))
-        backend = clone(find_backend(self.backend))
-        features = self._extract(clips, self.extractor_, backend.consumes)
-        self.backend_ = backend.fit(_stack(features, backend.consumes), y, sample_weight, groups)
+        extractor, backend, copies = self.parts()
+        self.extractor_, backend = clone(extractor, safe=False), clone(backend)
+        if checkpoint is not None and not has_fit_parameter(backend, "checkpoint"):
+            raise DataError(f"{backend.name} does not train in epochs, so it writes no checkpoint; leave it out.")
+        features = self._extract(clips, self.extractor_, backend.consumes, copies)
+        self.backend_ = _fit(backend, features, y, sample_weight, groups, checkpoint)
         self.classes_ = self.backend_.classes_
         first = [int(np.flatnonzero(y == label)[0]) for label in self.classes_]
         self.check_clips_ = [clips[i] for i in first]  # one of each class, on which export proves itself
@@ -125,6 +151,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
             "clips": len(clips),
             "labels": {str(label): count for label, count in sorted(Counter(y.tolist()).items())},
             "speakers": None if groups is None else len(set(groups.tolist())),
+            "augment": None if copies is None else copies.summary(),
         }
         return self
 
@@ -132,7 +159,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         """Probabilities of each emotion. -> (n, classes), columns as ``classes_``."""
         check_is_fitted(self, "backend_")
         features = self._extract(X, self.extractor_, self.backend_.consumes)
-        return self.backend_.predict_proba(_stack(features, self.backend_.consumes))
+        return self.backend_.predict_proba(_stack([clip.values for clip in features], self.backend_.consumes))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable emotion of each clip. -> (n,)."""
@@ -141,8 +168,28 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         return labels
 
     def extract(self, X: Any) -> list[Features]:
-        """The features this estimator learns from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X."""
-        return self._extract(X, find_extractor(self.features), find_backend(self.backend).consumes)
+        """The features this estimator learns from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X.
+
+        With ``augment`` each holds its varied copies, which ``fit`` uses and ``predict`` does not.
+        """
+        extractor, backend, copies = self.parts()
+        return self._extract(X, extractor, backend.consumes, copies)
+
+    def parts(self) -> tuple[FeatureExtractor, Backend, Copies | None]:
+        """What the names stand for: extractor, backend, and the copies that are made of training clips."""
+        backend = find_backend(self.backend)
+        extractor = find_extractor(backend.default_features if self.features is None else self.features)
+        copies = None if self.augment is None else Copies(find_augment(self.augment), self.copies, self.random_state)
+        return extractor, backend, copies
+
+    @property
+    def history_(self) -> list[dict[str, float]]:
+        """One dict an epoch of a network: epoch, lr, loss and, with validation, validation_loss and validation_ua."""
+        check_is_fitted(self, "backend_")
+        if not hasattr(self.backend_, "history_"):
+            raise AttributeError(f"{self.backend_.name} does not train in epochs, so it has no history.")
+        history: list[dict[str, float]] = self.backend_.history_
+        return history
 
     def export(
         self, path: str | os.PathLike[str], *, clips: Any = None, scores: dict[str, Any] | None = None
@@ -152,12 +199,30 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
 
         return export(self, Path(path), clips=clips, scores=scores)
 
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the tensors of a network as *.safetensors, to go on in torch. See `featkit.weights`."""
+        from featkit.weights import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> Self:
+        """Become fitted with the weights of a file; the settings must be those it was trained with.
+
+        ``backend_.module_`` is then a ``torch.nn.Module`` to go on training; predict and export use it as it is.
+        """
+        from featkit.weights import load_weights
+
+        load_weights(self, path)
+        return self
+
     def set_params(self, **params: Any) -> Self:
         """Change parameters; ``backend__C`` and ``features__n_mfcc`` reach inside, also where the part is a name."""
-        for part, find in (("features", find_extractor), ("backend", find_backend)):
-            nested = any(name.startswith(f"{part}__") for name in params)
-            if nested and isinstance(params.get(part, getattr(self, part)), str):
-                params[part] = find(params.get(part, getattr(self, part)))
+        for part, find in (("backend", find_backend), ("features", find_extractor)):
+            if any(name.startswith(f"{part}__") for name in params):
+                value = params.get(part, getattr(self, part))
+                if value is None:
+                    value = find_backend(params.get("backend", self.backend)).default_features
+                params[part] = find(value)
         changed: Self = super().set_params(**params)
         return changed
 
@@ -169,8 +234,30 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def _extract(self, clips: Any, extractor: FeatureExtractor, view: View) -> list[Features]:
-        return extract(clips, extractor, view, pad_short=self.pad_short, n_jobs=self.n_jobs, progress=self.progress)
+    def _extract(
+        self, clips: Any, extractor: FeatureExtractor, view: View, copies: Copies | None = None
+    ) -> list[Features]:
+        return extract(
+            clips, extractor, view, pad_short=self.pad_short, copies=copies, n_jobs=self.n_jobs, progress=self.progress
+        )
+
+
+def _fit(
+    backend: Backend, features: list[Features], y: Any, sample_weight: Any, groups: Any, checkpoint: Any
+) -> Backend:
+    """Train on clips and their copies. A backend that holds nothing out is given the copies as further clips."""
+    more = {} if checkpoint is None else {"checkpoint": checkpoint}
+    values = [clip.values for clip in features]
+    copies = [clip.copies for clip in features]
+    if any(copies) and has_fit_parameter(backend, "copies"):
+        more["copies"] = copies
+    elif any(copies):
+        values += [copy for own in copies for copy in own]
+        places = np.repeat(np.arange(len(features)), [len(own) for own in copies])
+        y, sample_weight, groups = (
+            None if given is None else np.concatenate([given, given[places]]) for given in (y, sample_weight, groups)
+        )
+    return backend.fit(_stack(values, backend.consumes), y, sample_weight, groups, **more)
 
 
 def column(values: Any, what: str) -> npt.NDArray[Any]:
@@ -196,7 +283,6 @@ def _check_classes(y: npt.NDArray[Any]) -> None:
         )
 
 
-def _stack(features: list[Features], view: View) -> Any:
+def _stack(values: list[Array], view: View) -> Any:
     """(n, dims) for functionals; a list of (time, dims) for frames."""
-    values = [clip.values for clip in features]
     return np.stack(values) if view == "functionals" else values

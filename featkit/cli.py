@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,13 @@ import click
 from featkit.errors import DataError, FeatkitError
 
 if TYPE_CHECKING:
+    from featkit.backend import Backend
     from featkit.classifier import SERClassifier
     from featkit.corpus import Corpus
     from featkit.extraction import Failure
 
-DEFAULT_SET = "mfcc39"
-SET_HELP = "[default: mfcc39, or what a feature table holds]"
+COPIES_COLUMNS = ("file", "label", "speaker", "source")
+SET_HELP = "[default: what the backend asks for, mfcc39 as a rule, or what a feature table holds]"
 DATA_HELP = "emodb:PATH, ravdess:PATH, synthetic, a folder with one sub-folder per label, a manifest or feature table."
 
 
@@ -95,6 +99,12 @@ _pad = _option(
     "--pad-short", is_flag=True, help="Append silence to clips that are too short, instead of leaving them out."
 )
 _leak = _option("--allow-leakage", is_flag=True, help="Score without speakers, by random folds. The table says so.")
+_augment = _option(
+    "--augment",
+    metavar="PLAN",
+    help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15.",
+)
+_copies = _option("--copies", default=4, type=click.IntRange(min=1), metavar="N", help="Copies of each training clip.")
 _cv = _option(
     "--cv",
     default="loso",
@@ -154,6 +164,54 @@ def extract(
 
 
 @cli.command()
+@_option(
+    "--augment", "plan", default="standard", metavar="PLAN",
+    help="Transforms joined by +, as in speed+noise:snr=15,p=0.5: noise, pitch, speed, gain, shift, room, background.",
+)  # fmt: skip
+@_option("--copies", default=4, type=click.IntRange(min=1), metavar="N", help="Copies of each clip.")
+@_option("--seed", default=0, metavar="N", help="Another seed gives other copies.")
+@_option("--data", metavar="DATA", help="Take the clips, labels and speakers of a corpus: " + DATA_HELP)
+@_jobs
+@click.argument("audio", nargs=-1, metavar="IN...", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def augment(
+    plan: str, copies: int, seed: int, data: str | None, jobs: int, audio: tuple[Path, ...], out: Path
+) -> None:  # fmt: skip
+    """Write varied copies of IN files, folders or a corpus into the folder OUT.
+
+    Copies are wav files of 32-bit floats, so that none is clipped: OUT/<folders as in IN>/<name>_aug1.wav and so on.
+    OUT/manifest.csv lists them with the label and speaker of their source. They are for training alone.
+
+    \b
+    featkit augment recordings/ copies/
+    featkit augment --augment speed+room --copies 2 --data emodb:PATH copies/
+    """
+    if bool(audio) == bool(data):
+        raise click.UsageError("Name audio files or folders, or a corpus with --data, and then the folder to write.")
+    from featkit.augment import augment_files, find_augment
+
+    checked = find_augment(plan)
+    _check_manifest(out)
+    files, about, roots = _to_augment(audio, data, out)
+    targets = _targets(files, roots, out)
+    made = augment_files(files, targets, checked, copies, seed, n_jobs=jobs, progress=_live())
+    rows: list[list[str]] = []
+    failed: list[tuple[str, str]] = []
+    for file, (label, speaker), result in zip(files, about, made, strict=True):
+        if isinstance(result, FeatkitError):
+            failed.append((str(file), str(result)))
+        else:
+            rows += [[path.relative_to(out).as_posix(), label, speaker, os.path.abspath(file)] for path in result]
+    if not rows:
+        raise DataError(f"None of {len(files)} files can be used. The first: {failed[0][1]}")
+    draft = out / f".manifest.csv.{os.getpid()}.part"
+    draft.write_text("".join(_csv(row) + "\n" for row in [COPIES_COLUMNS, *rows]), encoding="utf-8")
+    draft.replace(out / "manifest.csv")
+    click.echo(f"{out}: {len(rows)} copies of {len(files) - len(failed)} clips, listed in manifest.csv")
+    _report_failures(failed, len(files) - len(failed))
+
+
+@cli.command()
 @_data
 @_option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @_option(
@@ -163,38 +221,56 @@ def extract(
     help="Backend; settings follow a colon, as in svm:kernel=linear,C=0.1.",
 )
 @_option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.onnx, or estimator.joblib.")
+@_augment
+@_copies
 @_option("--evaluate", "scored", is_flag=True, help="Leave speakers out first, and write WA and UA into the model.")
+@_option("--resume", is_flag=True, help="Go on with a network whose training did not end.")
+@_option(
+    "--history", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Write loss and UA of every epoch: *.csv a table, *.png or *.svg a plot; may be given again.",
+)  # fmt: skip
 @_cv
 @_leak
 @_jobs
 @_pad
 def fit(
-    data: str, features: str | None, backend: str, output: Path, scored: bool, cv: Any,
-    allow_leakage: bool, jobs: int, pad_short: bool,
+    data: str, features: str | None, backend: str, output: Path, augment: str | None, copies: int, scored: bool,
+    resume: bool, history: tuple[Path, ...], cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
     """Train on a corpus and write one checked model file.
 
+    A network writes OUTPUT.checkpoint after every epoch, until the model is there. Ctrl-C keeps the best epoch so far;
+    --resume goes on.
+
     \b
     featkit fit --backend xgboost --features egemaps --data emodb:PATH -o model.onnx
+    featkit fit --backend cnn_lstm --augment standard --data emodb:PATH -o model.onnx --history curve.png
     featkit fit --data features.parquet -o model.onnx
     """
     if output.suffix not in (".onnx", ".joblib"):
         raise click.UsageError(f"--output must end in .onnx or .joblib; it is '{output}'.")
+    for path in history:
+        if path.suffix not in (".csv", ".png", ".svg", ".pdf"):
+            raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
     from featkit.backend import find_backend
     from featkit.classifier import SERClassifier
     from featkit.corpus import read_corpus
     from featkit.evaluation import evaluate, require_speakers
-    from featkit.features import find_extractor
 
     corpus = read_corpus(data, progress=_live())
     if scored:
         require_speakers(corpus.speakers, allow_leakage)
-    extractor = find_extractor(features or corpus.extractor or DEFAULT_SET)
     chosen = find_backend(backend)
     if "progress" in chosen.get_params():
         chosen.set_params(progress=_live())
-    classifier = SERClassifier(extractor, chosen, pad_short=pad_short)
-    ready, failures = corpus.extracted(extractor, chosen.consumes, pad_short=pad_short, n_jobs=jobs, progress=_live())
+    classifier = SERClassifier(
+        features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short
+    )
+    extractor, _, varied = classifier.parts()
+    checkpoint = _checkpoint(chosen, output, resume, history)
+    ready, failures = corpus.extracted(
+        extractor, chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs, progress=_live()
+    )
     scores = None
     if scored:
         result = evaluate(
@@ -204,9 +280,14 @@ def fit(
         scores = {"corpus": corpus.name, "synthetic": corpus.synthetic} | result.summary()
         made = "SYNTHETIC " if corpus.synthetic else ""
         click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
-    classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
+    with _told_warnings():
+        classifier.fit(ready.clips, ready.labels, groups=ready.speakers, checkpoint=checkpoint)
     click.echo(_trained(ready, features or extractor.name, backend))
+    for path in history:
+        _write_history(classifier, path)
     _save(classifier, output, _proofs(ready, corpus), scores)
+    if checkpoint and not classifier.backend_.interrupted_:
+        checkpoint.unlink(missing_ok=True)
     _end(failures, len(ready.files))
 
 
@@ -214,14 +295,16 @@ def fit(
 @_data
 @_option("--features", "--set", multiple=True, metavar="SET", help="Feature set; may be given again. " + SET_HELP)
 @_option("--backend", default=["svm"], multiple=True, metavar="BACKEND", help="Backend; may be given again.")
+@_augment
+@_copies
 @_option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines.")
 @_cv
 @_leak
 @_jobs
 @_pad
 def evaluate(
-    data: str, features: tuple[str, ...], backend: tuple[str, ...], output: Path | None, cv: Any,
-    allow_leakage: bool, jobs: int, pad_short: bool,
+    data: str, features: tuple[str, ...], backend: tuple[str, ...], augment: str | None, copies: int,
+    output: Path | None, cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
     """Score sets and backends on speakers they have not heard.
 
@@ -236,8 +319,8 @@ def evaluate(
         output.parent.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(data, progress=_live())
     rows, failures = benchmark(
-        corpus, features or [corpus.extractor or DEFAULT_SET], backend, cv=cv, allow_leakage=allow_leakage,
-        pad_short=pad_short, n_jobs=jobs, progress=_live(),
+        corpus, features or [corpus.extractor], backend, augment=augment, copies=copies, cv=cv,
+        allow_leakage=allow_leakage, pad_short=pad_short, n_jobs=jobs, progress=_live(),
     )  # fmt: skip
     click.echo(report(rows))
     if len(rows) == 1:
@@ -245,6 +328,91 @@ def evaluate(
     if output:
         output.write_text("".join(json.dumps(row.summary()) + "\n" for row in rows), encoding="utf-8")
     _end(failures, len(rows[0].evaluation.y_true))
+
+
+@cli.command()
+@_data
+@_option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
+@_option("--backend", default="svm", metavar="BACKEND", help="Backend; the settings given with it are tried first.")
+@_option(
+    "--space", multiple=True, metavar="NAME=VALUES",
+    help="Values to try, as in C=0.1,1,10; may be given again. features__NAME is a setting of the features.  "
+    "[default: the backend's own]",
+)  # fmt: skip
+@_option("--trials", default=20, type=click.IntRange(min=1), metavar="N", help="Trials; a smaller grid is tried whole.")
+@_option("--seed", default=0, metavar="N", help="Seed of the trials and of the folds.")
+@_option("-o", "--output", type=click.Path(path_type=Path), help="Fit the best on all clips: model.onnx, or .joblib.")
+@_option("--results", type=click.Path(path_type=Path), help="Keep every trial, *.jsonl or *.csv, and go on from there.")
+@_option(
+    "--cv", default="5", metavar="loso|N", callback=_folds, help="Leave one speaker out, or N folds of whole speakers."
+)
+@_leak
+@_jobs
+@_pad
+def tune(
+    data: str, features: str | None, backend: str, space: tuple[str, ...], trials: int, seed: int,
+    output: Path | None, results: Path | None, cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
+) -> None:  # fmt: skip
+    """Search the settings of a backend on speakers they have not heard.
+
+    The best score of a search is optimistic: it was chosen on these very folds.
+
+    \b
+    featkit tune --data emodb:PATH --backend svm --trials 30 -o best.onnx
+    featkit tune --data emodb:PATH --backend svm --space C=0.1,1,10 --space kernel=rbf,linear
+    featkit tune --data emodb:PATH --backend xgboost --results trials.jsonl
+    """
+    if output and output.suffix not in (".onnx", ".joblib"):
+        raise click.UsageError(f"--output must end in .onnx or .joblib; it is '{output}'.")
+    if results and results.suffix not in (".jsonl", ".csv"):
+        raise click.UsageError(f"--results must end in .jsonl or .csv; it is '{results}'.")
+    import shlex
+
+    from featkit import tuning
+    from featkit.backend import find_backend
+    from featkit.classifier import SERClassifier
+    from featkit.corpus import read_corpus
+    from featkit.evaluation import require_speakers
+
+    values = tuning.read_space(space)
+    chosen = find_backend(backend)
+    corpus = read_corpus(data, progress=_live())
+    require_speakers(corpus.speakers, allow_leakage)
+    classifier = SERClassifier(features or corpus.extractor, chosen, pad_short=pad_short)
+    extractor, _, _ = classifier.parts()
+    ready, failures = corpus.extracted(extractor, chosen.consumes, pad_short=pad_short, n_jobs=jobs, progress=_live())
+    file = None
+    if results:
+        about = f"{corpus.name}, {len(ready.files)} clips, {tuning.recipe(extractor)} {chosen.consumes}"
+        digest = tuning.digest(ready.clips, ready.labels, ready.speakers)
+        file = tuning.TrialFile(results, f"{about}, {digest}", f"cv {cv}, seed {seed}")
+    searches_features = any(name.startswith("features__") for name in values)
+    found = tuning.tune(
+        classifier,
+        ready.files if searches_features and corpus.extractor is None else ready.clips,
+        ready.labels, ready.speakers, space=values or None, n_trials=trials, cv=cv, allow_leakage=allow_leakage,
+        seed=seed, n_jobs=jobs, progress=_live(), on_trial=file.append if file else None,
+        done=file.read() if file else (),
+    )  # fmt: skip
+    best = found.ranked[0]
+    click.echo(f"{corpus.name}{' (SYNTHETIC speech)' if corpus.synthetic else ''}, {found.report()}\n")
+    set_of_best = f"--features {shlex.quote(best.features)} " if searches_features else ""
+    click.echo(f"Best: {set_of_best}--backend {shlex.quote(best.backend)}")
+    if output:
+        classifier = found.classifier
+        if searches_features:
+            ready, failures = corpus.extracted(
+                classifier.parts()[0], chosen.consumes, pad_short=pad_short, n_jobs=jobs,
+                progress=_live(),
+            )  # fmt: skip
+        if "progress" in chosen.get_params():
+            classifier.set_params(backend__progress=_live())
+        classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
+        click.echo(_trained(ready, best.features if searches_features else features or extractor.name, best.backend))
+        _save(classifier, output, _proofs(ready, corpus), None)
+    _end(failures, len(ready.files))
+    if found.interrupted:
+        click.get_current_context().exit(1)
 
 
 @cli.command()
@@ -354,13 +522,15 @@ def info(as_json: bool, model: Path) -> None:
         )
     counts = ", ".join(f"{label} {count}" for label, count in data["labels"].items())
     speakers = f" from {data['speakers']} speakers" if data["speakers"] else ", speakers not known"
+    varied = data.get("augment")
+    copies = f", {varied['copies']} copies of each by {varied['plan']}" if varied else ""
     rows = {
         "file": f"{model} ({model.stat().st_size / 1000:.0f} kB), written by featkit {recipe['featkit_version']}",
         "input": wave if recipe["input"] == "wave" else f"{'+'.join(names)} {recipe['input']} (computed by featkit)",
         "output": f"label, probabilities: {', '.join(recipe['labels'])}",
         "features": f"{'+'.join(names)} {recipe['view']}, specification {recipe['feature_hash']}",
         "backend": recipe["backend"]["name"],
-        "trained on": f"{data['clips']} clips{speakers} ({counts})",
+        "trained on": f"{data['clips']} clips{speakers} ({counts}){copies}",
         "scores": measured,
         "licence": "; ".join(recipe["licence"]) or "none inherited from features",
     }
@@ -428,6 +598,60 @@ def _audio_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
+def _check_manifest(out: Path) -> None:
+    """Refuse to write over a manifest that is not one of copies."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; the last word names the folder for the copies.")
+    manifest = out / "manifest.csv"
+    if manifest.exists():
+        with manifest.open(encoding="utf-8", errors="replace") as lines:
+            if lines.readline().strip() != _csv(COPIES_COLUMNS):
+                raise DataError(f"{manifest}: is a manifest of something else; name another folder for the copies.")
+
+
+def _to_augment(
+    audio: Sequence[Path], data: str | None, out: Path
+) -> tuple[list[Path], list[tuple[str, str]], list[Path]]:
+    """Files, their labels and speakers (empty where unknown), and the folders from which they are counted."""
+    if data:
+        from featkit.corpus import read_corpus
+
+        corpus = read_corpus(data, progress=_live())
+        if corpus.extractor is not None:
+            raise DataError(f"{data}: holds features; name the corpus with the recordings.")
+        files = [Path(file) for file in corpus.files]
+        speakers = [""] * len(files) if corpus.speakers is None else corpus.speakers.tolist()
+        return files, list(zip(corpus.labels.tolist(), speakers, strict=True)), [file.parent for file in files]
+    inside = any(path.is_dir() and path.resolve() in out.resolve().parents for path in audio)
+    unique: dict[Path, Path] = {}
+    for path in _audio_files(audio):
+        place = path.resolve()
+        # Copies of an earlier run that lie inside a folder of recordings are no recordings.
+        if not (inside and out.resolve() in place.parents):
+            unique.setdefault(place, path)
+    if not unique:
+        raise DataError(f"{audio[0]}: holds no audio file besides the copies in {out}.")
+    return list(unique.values()), [("", "")] * len(unique), [path if path.is_dir() else path.parent for path in audio]
+
+
+def _targets(files: Sequence[Path], roots: Sequence[Path], out: Path) -> list[Path]:
+    """Where copies go: below OUT as the file lies below the roots; where a name comes again, with a number."""
+    base = os.path.commonpath([os.path.abspath(root) for root in roots])
+    targets: list[Path] = []
+    taken: set[str] = set()
+    for file in files:
+        target = first = out / os.path.relpath(file.with_suffix(""), base)
+        number = 1
+        while str(target).casefold() in taken:
+            number += 1
+            target = first.with_name(f"{first.name}-{number}")
+        taken.add(str(target).casefold())
+        targets.append(target)
+    if {target.parent.resolve() for target in targets} & {file.parent.resolve() for file in files}:
+        raise DataError(f"{out}: copies would lie among the recordings; name another folder.")
+    return targets
+
+
 def _trained(corpus: Corpus, features: str, backend: str) -> str:
     speakers = "speakers not known" if corpus.speakers is None else f"{len(set(corpus.speakers))} speakers"
     made = " (SYNTHETIC)" if corpus.synthetic else ""
@@ -442,6 +666,43 @@ def _proofs(ready: Corpus, corpus: Corpus) -> list[Any] | None:
     if corpus.extractor is not None:
         return None  # a feature table: the estimator checks on its rows
     return list(dict(zip(reversed(ready.labels.tolist()), reversed(ready.files), strict=True)).values())
+
+
+def _checkpoint(backend: Backend, output: Path, resume: bool, history: Sequence[Path]) -> Path | None:
+    """The checkpoint of a network; None for what does not train in epochs."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    if not has_fit_parameter(backend, "checkpoint"):
+        if resume or history:
+            option = "--resume" if resume else "--history"
+            raise click.UsageError(f"{option} is for networks; {backend.name} does not train in epochs.")
+        return None
+    path = output.with_name(f"{output.name}.checkpoint")
+    if resume and not path.exists():
+        raise DataError(f"{path}: there is no checkpoint to go on from; leave out --resume.")
+    if path.exists() and not resume:
+        raise DataError(
+            f"{path}: training for this output did not end. Add --resume to go on with it, or delete the file to begin "
+            "anew."
+        )
+    return path
+
+
+@contextmanager
+def _told_warnings() -> Iterator[None]:
+    """Warnings as one line each on stderr, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        click.echo(f"Warning: {' '.join(str(warning.message).split())}", err=True)
+
+
+def _write_history(classifier: SERClassifier, path: Path) -> None:
+    from featkit.history import plot_history, write_history
+
+    (write_history if path.suffix == ".csv" else plot_history)(classifier.history_, path)
+    click.echo(f"{path}: loss and UA of {len(classifier.history_)} epochs")
 
 
 def _save(classifier: SERClassifier, output: Path, clips: Sequence[Any] | None, scores: dict[str, Any] | None) -> None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from featkit.datasets import open_dataset
 from featkit.errors import DataError, FeatureError
-from featkit.extraction import Failure, extract_all
+from featkit.extraction import Copies, Failure, extract_all
 from featkit.features.base import FeatureExtractor, Features, View, extractor_from_spec
 from featkit.store import FeatureTable, is_table, read_table
 
@@ -34,12 +34,12 @@ class Corpus:
     """What the clips were extracted with, where they are `Features`."""
 
     def extracted(
-        self, extractor: FeatureExtractor, view: View, *, pad_short: bool = False, n_jobs: int | None = None,
-        progress: bool = False,
+        self, extractor: FeatureExtractor, view: View, *, pad_short: bool = False, copies: Copies | None = None,
+        n_jobs: int | None = None, progress: bool = False,
     ) -> tuple[Corpus, list[Failure]]:  # fmt: skip
         """The same corpus with features for clips, without those that could not be used, and why not."""
         found, failures = extract_all(
-            self.clips, extractor, view, pad_short=pad_short, n_jobs=n_jobs, progress=progress
+            self.clips, extractor, view, pad_short=pad_short, copies=copies, n_jobs=n_jobs, progress=progress
         )
         kept = [i for i, clip in enumerate(found) if clip is not None]
         if not kept:

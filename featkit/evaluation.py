@@ -177,6 +177,8 @@ def _run_fold(
     fold = clone(classifier).set_params(n_jobs=None, progress=False)
     heard = None if speakers is None else speakers[train]
     fold.fit([clips[i] for i in train], y[train], groups=heard)
+    if getattr(fold.backend_, "interrupted_", False):  # half a fold is no score
+        raise KeyboardInterrupt
     proba = fold.predict_proba([clips[i] for i in test])
     return fold.classes_, proba, time.process_time() - start
 

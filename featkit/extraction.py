@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,28 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from featkit.audio import as_wave, name_of
+from featkit.augment import Augment
 from featkit.errors import DataError, FeatkitError, FeatureError
 from featkit.features.base import FeatureExtractor, Features, View, find_extractor
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Varied copies that are made of every training clip: a plan, how many, and the seed."""
+
+    plan: Augment
+    n: int = 4
+    seed: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """For the recipe of a model."""
+        names = "+".join(transform.name for transform in self.plan.transforms)
+        return {"plan": names, "copies": self.n, "seed": self.seed}
+
+    @property
+    def key(self) -> str:
+        """Names the copies in `Features`, so that those of another plan are not taken for these."""
+        return f"{self.plan.spec_hash}-{self.n}-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,7 @@ def extract(
     view: View = "functionals",
     *,
     pad_short: bool = False,
+    copies: Copies | None = None,
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> list[Features]:
@@ -60,6 +82,8 @@ def extract(
         "functionals", one vector a clip, or "frames", (time, dims).
     pad_short
         Append silence to clips that are too short instead of refusing them.
+    copies
+        Also extract varied copies of every clip, for training.
     n_jobs
         joblib workers; -1 for all cores. Any joblib engine serves (``joblib.parallel_config``).
     progress
@@ -70,10 +94,14 @@ def extract(
     FeatkitError
         The first clip that cannot be used, by name. `extract_all` collects them instead.
     """
-    results = _results(clip_list(clips), features, view, pad_short, n_jobs, progress)
+    results = _results(clip_list(clips), features, view, pad_short, copies, n_jobs, progress)
     found: list[Features] = []
     for result in results:
         if isinstance(result, FeatkitError):
+            with warnings.catch_warnings():
+                # joblib tells of tasks that were done and not used: they are of no use after this error.
+                warnings.filterwarnings("ignore", ".*tasks", UserWarning)
+                results.close()
             raise result
         found.append(result)
     return found
@@ -85,6 +113,7 @@ def extract_all(
     view: View = "functionals",
     *,
     pad_short: bool = False,
+    copies: Copies | None = None,
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> tuple[list[Features | None], list[Failure]]:
@@ -92,7 +121,7 @@ def extract_all(
     clips = clip_list(clips)
     found: list[Features | None] = []
     failures: list[Failure] = []
-    for i, result in enumerate(_results(clips, features, view, pad_short, n_jobs, progress)):
+    for i, result in enumerate(_results(clips, features, view, pad_short, copies, n_jobs, progress)):
         if isinstance(result, FeatkitError):
             failures.append(Failure(name_of(clips[i], i), str(result)))
             found.append(None)
@@ -106,29 +135,45 @@ def _results(
     features: str | FeatureExtractor,
     view: View,
     pad_short: bool,
+    copies: Copies | None,
     n_jobs: int | None,
     progress: bool,
-) -> Iterator[Features | FeatkitError]:
+) -> Generator[Features | FeatkitError, None, None]:
     extractor = find_extractor(features)
+    if copies is not None:
+        copies.plan.check()  # before the first clip, not at the thousandth
     # Decoding, onnxruntime and openSMILE all release the GIL: threads share one extractor and start at once.
     workers = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = workers(delayed(_one)(clip, name_of(clip, i), extractor, view, pad_short) for i, clip in enumerate(clips))
+    results = workers(
+        delayed(_one)(clip, name_of(clip, i), extractor, view, pad_short, copies) for i, clip in enumerate(clips)
+    )
     bar = tqdm(results, total=len(clips), desc=extractor.name, unit="clip", disable=not progress, leave=False)
     yield from bar
 
 
-def _one(clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool) -> Features | FeatkitError:
+def _one(
+    clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool, copies: Copies | None
+) -> Features | FeatkitError:
     try:
-        return extract_one(clip, where, extractor, view, pad_short)
+        return extract_one(clip, where, extractor, view, pad_short, copies)
     except FeatkitError as error:
         return error
 
 
-def extract_one(clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool) -> Features:
-    """One clip → one view. `Features` of the same specification and view pass; others are refused."""
+def extract_one(
+    clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool, copies: Copies | None = None
+) -> Features:
+    """One clip → one view. `Features` of the same specification, view and copies pass; others are refused."""
     if not isinstance(clip, Features):
-        values = extractor.extract(as_wave(clip, where), view, where, pad_short)
-        return Features(values, view, extractor.spec_hash)
+        wave = as_wave(clip, where)
+        values = extractor.extract(wave, view, where, pad_short)
+        if copies is None:
+            return Features(values, view, extractor.spec_hash)
+        # A copy that speed made a little too short for the set is padded, whatever was said of recordings.
+        varied = tuple(
+            extractor.extract(copy, view, where, True) for copy in copies.plan.copies(wave, copies.n, copies.seed)
+        )
+        return Features(values, view, extractor.spec_hash, varied, copies.key)
     if clip.spec_hash != extractor.spec_hash:
         raise FeatureError(
             f"{where}: these features have specification {clip.spec_hash}; {extractor.name} with these settings is "
@@ -136,4 +181,9 @@ def extract_one(clip: Any, where: str, extractor: FeatureExtractor, view: View, 
         )
     if clip.view != view:
         raise FeatureError(f"{where}: these are {clip.view}; the backend reads {view}. Extract view='{view}'.")
+    if copies is not None and clip.augment != copies.key:
+        raise FeatureError(
+            f"{where}: these features hold no copies made by this plan; augmentation needs the recordings, or features "
+            "extracted by an estimator with the same augment, copies and random_state."
+        )
     return clip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +15,16 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from featkit import plugins
 from featkit.errors import ExportError
 
-# One operator set for every graph, so that any two can be joined in one model. skl2onnx and onnxmltools are told the
-# same numbers; tree ensembles need ai.onnx.ml 3.
-OPSET = 17
+if TYPE_CHECKING:
+    import torch
+
+# One operator set for every graph, so that any two can be joined in one model: 18 is what torch's exporter writes.
+# skl2onnx is told the same numbers; tree ensembles need ai.onnx.ml 3. IR version 8 came with operator set 18 (ONNX
+# 1.13) and so is the one that every runtime of this operator set reads; later ones add nothing that we write.
+OPSET = 18
 OPSET_ML = 3
 IR_VERSION = 8
 _OPSETS = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", OPSET_ML)]
@@ -131,3 +139,110 @@ def convert_classifier(classifier: Any, dims: int, **options: Any) -> onnx.Model
     x = g.input("functionals", ["batch", dims])
     g.output(g.include(converted, x, "probabilities"), "probabilities", ["batch", len(classifier.classes_)])
     return g.model()
+
+
+def convert_module(module: torch.nn.Module, example: Any, output: str) -> onnx.ModelProto:
+    """A torch module as a graph, dynamic in batch and time. x (batch, time, …) -> ``output`` (batch, …).
+
+    The module is set to evaluation mode. Its graph runs in onnxruntime at two other batch sizes and three other
+    lengths, from half to twice the example's, and must give the module's own numbers within 1e-4 (of the largest
+    number, where that is above 1).
+
+    Parameters
+    ----------
+    module
+        On the CPU, with one float32 tensor in and one out.
+    example
+        (batch, time, …) float32 array or tensor of typical values, with a batch of two or more and a time unlike it:
+        the exporter takes an axis of length 1 for a constant. Half its time must be enough for the module.
+    output
+        Name of the output.
+
+    Raises
+    ------
+    ExportError
+        The module cannot be written as a graph, exceeds the 2 GB of an ONNX file, or its graph answers differently.
+    PluginError
+        torch or onnxscript is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401  torch's exporter needs it and says so late
+        import torch
+        from onnx_ir.passes import Sequential
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass, InlinePass
+    except ModuleNotFoundError as error:
+        raise plugins.missing(error, "export of a torch module") from None
+
+    module.eval()
+    example = torch.as_tensor(example, dtype=torch.float32)
+    if example.ndim < 2 or len(example) < 2 or example.shape[1] < 4:
+        raise ExportError(f"The example must be (batch >= 2, time >= 4, …); it is {tuple(example.shape)}.")
+    n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+    if n_bytes > 0.99 * 2**31:
+        raise ExportError(f"The module has {n_bytes / 2**30:.1f} GB of weights; one ONNX file holds less than 2 GB.")
+    auto = torch.export.Dim.AUTO  # a named Dim may export a fixed length without a word, Dim.DYNAMIC may raise
+    try:
+        with quiet("torch", "onnxscript", "onnx_ir"):
+            program = torch.onnx.export(
+                module, (example,), dynamo=True, dynamic_shapes=({0: auto, 1: auto},), opset_version=OPSET,
+                verbose=False,
+            )  # fmt: skip
+            assert program is not None
+            # Local functions cannot be joined, and where each node came from would double a small model.
+            Sequential(InlinePass(), ClearMetadataAndDocStringPass())(program.model)
+            exported = program.model_proto
+    except Exception as error:  # the exporter fails in many ways
+        cause = error.__cause__ or error
+        reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
+        raise ExportError(f"{type(module).__name__} cannot be written as a graph ({reason}).") from error
+    g = GraphBuilder("module")
+    x = g.input("x", ["batch", "time", *example.shape[2:]])
+    axes = exported.graph.output[0].type.tensor_type.shape.dim
+    names = ["batch", "time", *(f"axis_{i}" for i in range(2, len(axes)))]
+    shape = [axis.dim_value or name for axis, name in zip(axes, names, strict=False)]
+    g.output(g.include(exported, x), output, shape)
+    model = g.model()
+    _prove_module(module, example, model)
+    return model
+
+
+def _prove_module(module: torch.nn.Module, example: torch.Tensor, model: onnx.ModelProto) -> None:
+    """Refuse a graph that answers otherwise than its module at other batch sizes and lengths."""
+    import torch
+
+    graph, (rows, time) = session(model), example.shape[:2]
+    for batch, length in ((1, time // 2), (rows + 3, time + time // 3 + 1), (1, 2 * time + 1)):
+        x = example[torch.arange(batch) % rows][:, torch.arange(length) % time]
+        try:
+            with torch.inference_mode():
+                expected = module(x).numpy()
+            got = run(graph, x.numpy())
+        except Exception as error:  # onnxruntime's exceptions have no common base class
+            reason = f"one of them fails: {str(error).splitlines()[0][:200]}"
+        else:
+            if got.shape == expected.shape:
+                difference = float(np.abs(got - expected).max(initial=0))
+                if difference <= 1e-4 * max(1.0, float(np.abs(expected).max(initial=0))):
+                    continue
+                reason = f"values differ by up to {difference:.2g}"
+            else:
+                reason = f"its output is {got.shape} instead of {expected.shape}"
+        raise ExportError(
+            f"The graph of {type(module).__name__} does not answer as the module for an input of "
+            f"{tuple(x.shape)}: {reason}. Its code must not depend on the batch size or length it is exported with."
+        )
+
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """No warnings, no prints and no log lines below an error: exporters talk about themselves."""
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    try:
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

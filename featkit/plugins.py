@@ -21,8 +21,14 @@ _EXTRAS = {
     "xgboost": "xgboost",
     "onnxmltools": "xgboost",
     "torch": "torch",
+    "onnxscript": "torch",
+    "onnx_ir": "torch",
+    "safetensors": "torch",
+    "transformers": "wav2vec2",
     "pyarrow": "parquet",
     "pandas": "pandas",
+    "librosa": "augment",
+    "matplotlib": "plot",
 }
 
 
@@ -69,16 +75,30 @@ def build(kind: Kind, text: str) -> Any:
     PluginError
         The name or a setting is unknown, or a package is missing.
     """
-    name, _, settings = text.strip().partition(":")
+    name, params = parse(text)
     plugin = find(kind, name)
     known = list(inspect.signature(plugin).parameters)
-    params: dict[str, Any] = {}
-    for setting in _settings(text, name, settings):
-        key = str(setting.arg)
+    for key in params:
         if key not in known:
             raise PluginError(unknown(f"setting of {name}", key, known, "Settings"))
-        params[key] = _value(text, setting)
     return plugin(**params)
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and settings of ``name:first=1,second=word``. Nothing is evaluated.
+
+    Examples
+    --------
+    >>> parse("noise:snr=15,p=1")
+    ('noise', {'snr': 15, 'p': 1})
+
+    Raises
+    ------
+    PluginError
+        What follows the colon are no settings.
+    """
+    name, _, settings = text.strip().partition(":")
+    return name, {str(setting.arg): _value(text, setting) for setting in _settings(text, name, settings)}
 
 
 def _settings(text: str, name: str, settings: str) -> list[ast.keyword]:

@@ -20,10 +20,17 @@ from featkit.features.base import View
 EMOTIONS = ("anger", "neutral", "sadness")
 SPEAKERS = ("s0", "s1", "s2", "s3")
 
+_TRAINING = "epochs=20,batch_size=8,lr=0.005,dropout=0.1,average=0,label_smoothing=0"
 _SMALL = {
     "xgboost": "xgboost:n_estimators=15,n_jobs=1",
-    "cnn_lstm": "cnn_lstm:channels=(8,12),hidden=8,epochs=20,batch_size=8,lr=0.005,dropout=0.1",
+    "cnn_lstm": f"cnn_lstm:channels=(8,12),hidden=8,{_TRAINING}",
+    "tdnn": f"tdnn:channels=(8,12),{_TRAINING}",
+    "transformer": f"transformer:width=12,layers=1,heads=2,{_TRAINING}",
+    "conformer": f"conformer:width=24,layers=1,heads=2,kernel=5,{_TRAINING}",
+    "mlp": f"mlp:hidden=(16,),{_TRAINING}",
 }
+FRAME_NETWORKS = ("cnn_lstm", "tdnn", "transformer", "conformer")
+NETWORKS = (*FRAME_NETWORKS, "mlp")
 BACKENDS = tuple(plugins.installed("backends"))
 
 
@@ -61,7 +68,13 @@ def inputs(view: View) -> Any:
 
 def small(backend: str, **params: Any) -> Backend:
     """A backend that is fitted in a moment."""
-    return find_backend(_SMALL.get(backend, backend)).set_params(**params)
+    text = _SMALL.get(backend, backend)
+    if backend == "wav2vec2":
+        import pretrained  # and with it transformers
+
+        text = f"wav2vec2:model='{pretrained.as_wide_as_mfcc39()}',hidden=16,{_TRAINING}"
+        params = {"epochs": 10} | params  # later it knows all clips by heart
+    return find_backend(text).set_params(**params)
 
 
 @cache

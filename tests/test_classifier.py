@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from featkit_backends import svm
-from featkit_backends.cnn_lstm import CNNLSTM
+from featkit_backends import svm, training
 from featkit_backends.svm import SVM
+from featkit_backends.xgboost import XGBoost
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
@@ -22,7 +23,8 @@ from sklearn.preprocessing import FunctionTransformer
 from speech import EMOTIONS, SPEAKERS, extracted, fitted, small, speech, write_wav
 
 from featkit import SERClassifier
-from featkit.errors import AudioError, DataError, FeatureError, PluginError
+from featkit.augment import Augment, find_augment
+from featkit.errors import AudioError, DataError, FeatkitError, FeatureError, PluginError
 from featkit.features.mfcc import MFCC39
 
 WAVES, LABELS, GROUPS = speech()
@@ -104,7 +106,9 @@ def test_unfitted_it_says_so() -> None:
 
 
 def test_it_remembers_what_it_was_trained_on() -> None:
-    assert fitted().data_ == {"clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4}
+    assert fitted().data_ == {
+        "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+    }  # fmt: skip
     assert all(clip is WAVES[i] for clip, i in zip(fitted().check_clips_, [0, 2, 4], strict=True))
     assert SERClassifier().fit(extracted("functionals"), LABELS).data_["speakers"] is None
 
@@ -120,8 +124,11 @@ def test_parameters_reach_inside_where_the_part_is_a_name() -> None:
     params = classifier.get_params()
     assert (params["backend__C"], params["features__n_mfcc"]) == (10, 20)
     assert SERClassifier().get_params() == {
-        "features": "mfcc39",
+        "features": None,
         "backend": "svm",
+        "augment": None,
+        "copies": 4,
+        "random_state": 0,
         "pad_short": False,
         "n_jobs": None,
         "progress": False,
@@ -229,7 +236,9 @@ def test_a_clip_of_weight_zero_is_as_if_it_were_not_there(backend: str) -> None:
     weighted = SERClassifier(backend=small(backend)).fit(X, LABELS, weight, GROUPS)
     fewer = SERClassifier(backend=small(backend)).fit(X[:18], LABELS[:18], groups=GROUPS[:18])
     np.testing.assert_array_equal(weighted.predict_proba(X), fewer.predict_proba(X))
-    assert weighted.data_ == fewer.data_ == {"clips": 18, "labels": dict.fromkeys(EMOTIONS, 6), "speakers": 3}
+    assert weighted.data_ == fewer.data_ == {"clips": 18, "labels": dict.fromkeys(EMOTIONS, 6), "speakers": 3,
+        "augment": None,
+    }  # fmt: skip
 
 
 def test_what_is_held_out_for_calibration_is_held_out_by_speaker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,9 +252,9 @@ def test_what_is_held_out_for_calibration_is_held_out_by_speaker(monkeypatch: py
 
 def test_what_is_held_out_for_early_stopping_is_held_out_by_speaker(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = []
-    train = CNNLSTM._train
-    monkeypatch.setattr(CNNLSTM, "_train", lambda self, *args: parts.append(args[1:]) or train(self, *args))
-    backend = small("cnn_lstm", epochs=1)
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args, **more: parts.append(args[2]) or train(*args, **more))
+    backend = small("cnn_lstm", epochs=1, validation=0.25)
     SERClassifier(backend=backend).fit(extracted("frames"), LABELS, groups=GROUPS)
     ((trained, held_out),) = parts
     assert len(set(GROUPS[held_out])) == 1
@@ -345,3 +354,82 @@ def test_features_of_other_settings_or_the_other_view_are_refused() -> None:
         SERClassifier(MFCC39(n_mfcc=20)).fit(extracted("functionals"), LABELS)
     with pytest.raises(FeatureError, match=r"clip 0: these are frames; the backend reads functionals"):
         fitted().predict(extracted("frames"))
+
+
+def test_a_backend_is_given_copies_of_training_clips_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(SVM, "fit", _spy(SVM.fit, seen))
+    clf = SERClassifier(augment="noise", copies=3).fit(WAVES, LABELS)
+    (copies,) = (more["copies"] for _, more in seen)
+    assert [len(own) for own in copies] == [3] * 24
+    plan = find_augment("noise")
+    expected = clf.extractor_.functionals(plan.copies(WAVES[5], 3, seed=0)[2])
+    np.testing.assert_array_equal(copies[5][2], expected)
+
+
+def test_what_is_predicted_is_never_varied(monkeypatch: pytest.MonkeyPatch) -> None:
+    clf = SERClassifier(augment="noise", copies=1).fit(WAVES, LABELS)
+    monkeypatch.setattr(Augment, "copies", lambda *args: pytest.fail("a clip was varied in prediction"))
+    plain = clf.extractor_.functionals(WAVES[0])
+    np.testing.assert_array_equal(clf.predict_proba(WAVES[:1]), clf.backend_.predict_proba(plain[None]))
+
+
+def test_a_backend_that_holds_nothing_out_learns_from_copies_as_from_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(XGBoost, "fit", _spy(XGBoost.fit, seen))
+    weight = np.arange(1.0, 25.0)
+    clf = SERClassifier(backend="xgboost:n_estimators=3", augment="noise", copies=2)
+    clf.fit(WAVES, LABELS, weight, groups=GROUPS)
+    ((X, y, weights, groups), _) = seen[0]
+    assert X.shape == (72, 351)
+    for column, given in ((y, LABELS), (weights, weight), (groups, GROUPS)):
+        assert column.tolist() == [*given, *np.repeat(given, 2)]
+
+
+def test_equal_seeds_give_equal_copies_and_others_do_not() -> None:
+    def learned(seed: int) -> Any:
+        clf = SERClassifier(augment="noise+gain", copies=2, random_state=seed)
+        return clf.fit(WAVES, LABELS).predict_proba(WAVES)
+
+    np.testing.assert_array_equal(learned(0), learned(0))
+    assert np.abs(learned(0) - learned(1)).max() > 0
+
+
+def test_features_bring_their_copies_and_others_are_refused() -> None:
+    clf = SERClassifier(augment="noise", copies=2)
+    features = clf.extract(WAVES)
+    from_waves = clf.fit(WAVES, LABELS).predict_proba(WAVES)
+    from_features = clf.fit(features, LABELS).predict_proba(features)
+    np.testing.assert_array_equal(from_features, from_waves)
+    for other in ({"copies": 3}, {"random_state": 1}, {"augment": "gain"}):
+        with pytest.raises(FeatureError, match=r"clip 0: these features hold no copies made by this plan"):
+            SERClassifier(**({"augment": "noise", "copies": 2} | other)).fit(features, LABELS)
+
+
+def test_a_plan_that_cannot_be_carried_out_is_refused_before_the_first_clip() -> None:
+    with pytest.raises(FeatkitError, match="Did you mean 'noise'"):
+        SERClassifier(augment="nose").fit(WAVES, LABELS)
+
+
+def test_a_checkpoint_is_for_networks(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="svm does not train in epochs, so it writes no checkpoint"):
+        SERClassifier().fit(WAVES, LABELS, checkpoint=tmp_path / "c")
+
+
+def test_features_that_are_not_named_are_those_the_backend_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SERClassifier().fit(WAVES, LABELS).extractor_.name == "mfcc39"
+    monkeypatch.setattr(SVM, "default_features", "logmel:n_mels=20")
+    assert SERClassifier().fit(WAVES, LABELS).extractor_.n_mels == 20  # type: ignore[attr-defined]
+    clf = SERClassifier().set_params(features__n_mels=30)
+    assert clf.fit(WAVES, LABELS).extractor_.n_mels == 30  # type: ignore[attr-defined]
+
+
+def _spy(method: Any, calls: list[Any]) -> Any:
+    """The method, which notes its positional and named arguments; its signature stays."""
+
+    @functools.wraps(method)
+    def noted(self: Any, *args: Any, **more: Any) -> Any:
+        calls.append((args, more))
+        return method(self, *args, **more)
+
+    return noted

@@ -70,7 +70,21 @@ def bad(tmp_path: Path, corpus: Path) -> Path:
 # --- every command -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["extract", "fit", "evaluate", "predict", "export", "info", "list", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "extract",
+        "augment",
+        "fit",
+        "tune",
+        "evaluate",
+        "predict",
+        "export",
+        "info",
+        "list",
+        "demo",
+    ],
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -111,7 +125,9 @@ def test_the_module_runs_as_a_program() -> None:
 def test_fit_writes_a_model_that_knows_its_score(model: Path) -> None:
     recipe = load(model).recipe
     assert recipe["input"] == "wave"
-    assert recipe["data"] == {"clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4}
+    assert recipe["data"] == {
+        "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+    }  # fmt: skip
     assert recipe["scores"]["protocol"] == "leave one of 4 speakers out"
     assert 0 <= recipe["scores"]["UA"] <= 1
 
@@ -352,7 +368,8 @@ def test_debug_shows_the_traceback() -> None:
 def test_list_names_every_plug_in() -> None:
     result = run("list")
     assert result.exit_code == 0
-    for name in ("mfcc39", "logmel", "egemaps", "svm", "xgboost", "cnn_lstm", "emodb", "ravdess", "synthetic"):
+    sets = ("mfcc39", "logmel", "egemaps", "wav2vec2")
+    for name in (*sets, "svm", "xgboost", "cnn_lstm", "emodb", "ravdess", "synthetic"):
         assert f"  {name}" in result.output
 
 

@@ -102,7 +102,9 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     assert recipe["backend"]["name"] == classifier.backend_.name
     settings = classifier.backend_.get_params().keys() - {"n_jobs", "progress"}
     assert recipe["backend"]["params"].keys() == settings
-    assert recipe["data"] == {"clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4}
+    assert recipe["data"] == {
+        "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+    }  # fmt: skip
     assert recipe["scores"] == {"UA": 0.5}
     assert recipe["licence"] == []
 

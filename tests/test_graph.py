@@ -1,12 +1,17 @@
 """The small language in which graphs are written, joined and run."""
 
+import logging
+import sys
+
 import numpy as np
 import onnx
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
-from featkit.errors import ExportError
-from featkit.graph import IR_VERSION, OPSET, OPSET_ML, GraphBuilder, convert_classifier, run, session
+from featkit.errors import ExportError, PluginError
+from featkit.graph import IR_VERSION, OPSET, OPSET_ML, GraphBuilder, convert_classifier, convert_module, run, session
 
 
 def scaled_by(factor: float) -> onnx.ModelProto:
@@ -51,7 +56,7 @@ def test_a_model_of_a_newer_operator_set_is_not_joined():
     newer = scaled_by(2)
     newer.opset_import[0].version = OPSET + 1
     g = GraphBuilder("outer")
-    with pytest.raises(ExportError, match="A graph of operator set 18 cannot be joined; export it with opset 17"):
+    with pytest.raises(ExportError, match="A graph of operator set 19 cannot be joined; export it with opset 18"):
         g.include(newer, g.input("x", ["batch", "dims"]))
 
 
@@ -95,3 +100,93 @@ def test_a_converted_classifier_gives_scikit_learns_probabilities():
     assert [output.name for output in graph.get_outputs()] == ["probabilities"]
     np.testing.assert_allclose(run(graph, X), classifier.predict_proba(X), atol=1e-6)
     assert run(graph, X[:1]).shape == (1, 3)
+
+
+class Pooled(nn.Module):
+    """(batch, time, 3) -> (batch, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.drop, self.last = nn.Conv1d(3, 4, 3, padding=1), nn.Dropout(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(self.drop(self.conv(x.transpose(1, 2)).relu().mean(2)))
+
+
+class FixedLength(nn.Module):
+    def forward(self, x):
+        return x + (1 if x.shape[1] == 21 else 0)
+
+
+class FixedShape(nn.Module):
+    def forward(self, x):
+        return x.reshape(-1, 21)
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def example(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def test_a_converted_module_answers_at_any_batch_and_length_and_can_be_joined_twice(capfd, caplog):
+    modules = [Pooled(), Pooled()]
+    models = [convert_module(module, example(2, 21, 3), "logits") for module in modules]
+    assert capfd.readouterr() == ("", "")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    for model in models:
+        onnx.checker.check_model(model, full_check=True)
+        assert {opset.domain: opset.version for opset in model.opset_import} == {"": OPSET, "ai.onnx.ml": OPSET_ML}
+        assert not model.functions
+        assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    dims = [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            for value in (models[0].graph.input[0], models[0].graph.output[0])]  # fmt: skip
+    assert dims == [["batch", "time", 3], ["batch", 2]]
+
+    g = GraphBuilder("both")
+    x = g.input("x", ["batch", "time", 3])
+    g.output(g.op("Concat", *(g.include(model, x) for model in models), axis=1), "y", ["batch", 4])
+    graph = session(g.model())
+    for shape in ((1, 1, 3), (5, 100, 3)):
+        with torch.inference_mode():
+            expected = torch.cat([module(torch.tensor(example(*shape))) for module in modules], dim=1)
+        np.testing.assert_allclose(run(graph, example(*shape)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            FixedLength(),
+            r"The graph of FixedLength does not answer as the module .* \(1, 10\): values differ by up to 1\.",
+        ),
+        (FixedShape(), r"The graph of FixedShape does not answer as the module .* \(1, 10\): one of them fails: "),
+        (Branching(), r"Branching cannot be written as a graph \(\w+: Could not guard on data-dependent expression"),
+    ],
+)
+def test_a_module_that_is_no_graph_of_any_batch_and_length_is_refused(module, message, capfd):
+    with pytest.raises(ExportError, match=message) as caught:
+        convert_module(module, example(2, 21), "y")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("shape", [(21,), (1, 21), (2, 3)])
+def test_an_example_that_the_exporter_would_take_for_a_constant_is_refused(shape):
+    with pytest.raises(ExportError, match=r"The example must be \(batch >= 2, time >= 4, …\); it is "):
+        convert_module(Pooled(), example(*shape), "y")
+
+
+def test_a_module_too_large_for_one_file_is_refused():
+    with pytest.raises(ExportError, match=r"has 3\.4 GB of weights; one ONNX file holds less than 2 GB"):
+        convert_module(nn.Linear(30_000, 30_000, device="meta"), example(2, 21), "y")
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxscript"])
+def test_what_export_of_a_module_needs_is_told_with_its_pip_line(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PluginError, match=rf"'{package}', which is not installed: pip install 'featkit\[torch\]'"):
+        convert_module(Pooled(), example(2, 21, 3), "y")

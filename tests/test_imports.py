@@ -15,19 +15,23 @@ MAY_IMPORT = {
     "audio": "errors",
     "plugins": "errors",
     "metrics": "errors",
-    "graph": "errors",
+    "graph": "errors plugins",
     "features": "errors audio plugins graph",
     "datasets": "errors audio plugins",
+    "augment": "errors audio plugins datasets",
     "backend": "errors plugins graph features",
     "store": "errors plugins features",
-    "extraction": "errors audio features",
+    "extraction": "errors audio features augment",
+    "history": "errors plugins",
     "transformer": "errors extraction features",
     "runtime": "errors audio features",
     "corpus": "errors plugins features datasets store extraction",
     "export": "errors audio graph features datasets backend extraction runtime",
-    "classifier": "errors audio plugins features backend extraction export",
+    "weights": "errors plugins",
+    "classifier": "errors audio plugins augment features backend extraction export weights",
     "evaluation": "errors audio metrics features backend extraction classifier",
-    "benchmark": "errors metrics features backend store extraction corpus classifier evaluation",
+    "benchmark": "errors metrics augment features backend store extraction corpus classifier evaluation",
+    "tuning": "errors plugins features backend extraction classifier evaluation benchmark",
     "demo": "*",
     "cli": "*",
     "__main__": "cli",
@@ -36,7 +40,7 @@ MAY_IMPORT = {
 NOBODY_IMPORTS = {"cli", "demo", "__main__"}
 """The ends of the road. Only cli and __main__ may call them."""
 
-BACKENDS_MAY_IMPORT = {"errors", "graph", "backend"}
+BACKENDS_MAY_IMPORT = {"errors", "graph", "backend", "features.wav2vec2"}
 """What a third party's backend needs, and so all that ours may use."""
 
 SERVING_NEEDS_NONE_OF = {"sklearn", "scipy", "onnx", "skl2onnx", "torch", "xgboost", "pandas", "pyarrow", "opensmile"}

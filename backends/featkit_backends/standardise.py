@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,13 @@ class Standardiser:
         constant = deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)
         self.mean: Float = mean.astype(np.float32)
         self.factor: Float = np.where(constant, 0, 1 / np.where(constant, 1, deviation)).astype(np.float32)
+
+    @classmethod
+    def of(cls, mean: Float, factor: Float) -> Self:
+        """One that was fitted before."""
+        scaler = cls.__new__(cls)
+        scaler.mean, scaler.factor = mean, factor
+        return scaler
 
     def __call__(self, X: npt.NDArray[Any]) -> Float:
         """(…, dims) -> (…, dims)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -44,6 +46,18 @@ class XGBoost(FunctionalsBackend):
     """
 
     name: ClassVar[str] = "xgboost"
+    space: ClassVar[Mapping[str, Sequence[Any]]] = MappingProxyType(
+        {
+            "n_estimators": (100, 300, 600),
+            "max_depth": (2, 3, 4, 6, 8),
+            "learning_rate": (0.03, 0.1, 0.3),
+            # Functionals overlap: a tree that sees few of them differs from the next, and trains as much faster.
+            "subsample": (0.6, 0.8, 1.0),
+            "colsample_bytree": (0.1, 0.2, 0.5, 1.0),
+            "reg_lambda": (0.3, 1.0, 3.0, 10.0),
+        }
+    )
+    """Size, number and share of the trees, and what holds them back: 2160 cells around the defaults."""
 
     def __init__(
         self,
@@ -93,7 +107,7 @@ class XGBoost(FunctionalsBackend):
         trees = convert_xgboost(
             self.xgb_,
             initial_types=[("input", FloatTensorType([None, dims]))],
-            target_opset=15,  # the newest onnxmltools writes; its operators mean the same in ours
+            target_opset=15,  # the newest onnxmltools writes; the few operators of its trees mean the same in ours
         )
         g = GraphBuilder("xgboost")
         x = g.input("functionals", ["batch", dims])

@@ -29,12 +29,16 @@ class Features:
     """What one extractor says of one clip. Stands wherever a path or a wave may stand, so nothing is computed twice.
 
     ``values`` is (time, dims) for the view "frames" and (dims,) for "functionals"; ``spec_hash`` names the exact
-    extractor settings, and an estimator with other settings refuses it.
+    extractor settings, and an estimator with other settings refuses it. ``copies`` are the same of varied copies of
+    the clip, made by the plan that ``augment`` names: training may use them, and since they live inside their clip
+    they can stand in no other fold than it.
     """
 
     values: Array = field(repr=False)
     view: View
     spec_hash: str
+    copies: tuple[Array, ...] = field(default=(), repr=False)
+    augment: str | None = None
 
 
 @dataclass
@@ -252,9 +256,12 @@ class Fusion(FeatureExtractor):
 
 
 def hash_spec(spec: Mapping[str, Any]) -> str:
-    """The hash that features and models carry: SHA-256 of the canonical JSON, 16 hex digits."""
+    """The hash that features and models carry: SHA-256 of the canonical JSON, 16 hex digits.
+
+    An entry "source" stays outside: it says where to find what the specification names by its content.
+    """
     try:
-        content = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+        content = json.dumps(_decisive(spec), sort_keys=True, separators=(",", ":"))
     except TypeError as error:
         raise FeatureError(f"{spec.get('name', 'a fusion')}: parameters must be what JSON can hold: {error}.") from None
     return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -283,10 +290,20 @@ def extractor_from_spec(spec: Mapping[str, Any]) -> FeatureExtractor:
     try:
         if "fusion" in spec:
             return Fusion(tuple(extractor_from_spec(part) for part in spec["fusion"]))
-        extractor: FeatureExtractor = plugins.find("features", spec["name"])(**spec["params"])
+        extractor: FeatureExtractor = plugins.find("features", spec["name"])(**spec["params"], **spec.get("source", {}))
     except (KeyError, TypeError) as error:
         raise FeatureError(f"These features are not what is installed: {error} in the specification {spec}.") from None
     return extractor
+
+
+def _decisive(spec: Any) -> Any:
+    """A specification, of one set or a fusion, without its sources."""
+    if not isinstance(spec, Mapping):
+        return spec
+    kept = {key: value for key, value in spec.items() if key != "source"}
+    if isinstance(parts := spec.get("fusion"), list):
+        kept["fusion"] = [_decisive(part) for part in parts]
+    return kept
 
 
 @cache

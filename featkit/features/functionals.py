@@ -45,9 +45,9 @@ def add_functionals(g: GraphBuilder, frames: str) -> str:
     last_f = g.op("Cast", last, to=1)
     steps = g.op("Max", last_f, g.constant([1.0]))  # a single frame has no slope and no difference: 0 / 1
 
-    mean = g.op("ReduceMean", x, axes=[2], keepdims=1)
+    mean = g.op("ReduceMean", x, g.ints(2), keepdims=1)
     centred = g.op("Sub", x, mean)
-    std = g.op("Sqrt", g.op("ReduceMean", g.op("Mul", centred, centred), axes=[2], keepdims=1))
+    std = g.op("Sqrt", g.op("ReduceMean", g.op("Mul", centred, centred), g.ints(2), keepdims=1))
 
     percentiles = _add_percentiles(g, x, length, last_f)
 

@@ -177,12 +177,12 @@ class MelExtractor(GraphExtractor):
         floored = g.op("Max", mel, g.constant([self.amin]))
         level = g.op("Mul", g.op("Log", floored), scale)
         if self.ref == "max":
-            level = g.op("Sub", level, g.op("ReduceMax", level, axes=[1, 2], keepdims=1))
+            level = g.op("Sub", level, g.op("ReduceMax", level, g.ints(1, 2), keepdims=1))
         elif self.ref != 1:
             level = g.op("Sub", level, g.constant([10 * math.log10(max(self.amin, self.ref))]))
         if self.top_db is None:
             return str(level)
-        loudest = g.op("ReduceMax", level, axes=[1, 2], keepdims=1)
+        loudest = g.op("ReduceMax", level, g.ints(1, 2), keepdims=1)
         return str(g.op("Max", level, g.op("Sub", loudest, g.constant([self.top_db]))))
 
 

@@ -1,0 +1,128 @@
+"""What each ingredient of neural training is worth: one recipe, and the same with one thing changed at a time.
+
+Scores whole corpora by speaker and appends a row to a file as soon as it is measured; rows that stand there already are
+not measured again. The table shows each row's difference from the first, with a 95 % interval by paired bootstrap over
+speakers.
+
+    python benchmarks/ablation.py --data emodb:PATH
+    python benchmarks/ablation.py --data emodb:PATH --jobs 2 -o benchmarks/results/ablation.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from featkit.benchmark import markdown
+from featkit.classifier import SERClassifier
+from featkit.corpus import read_corpus
+from featkit.evaluation import Evaluation, evaluate
+
+BACKEND = "tdnn"
+PLAN, COPIES = "standard", 8
+# name : settings of the backend, or of the estimator where they begin with "clf__"
+CHANGES: dict[str, dict[str, Any]] = {
+    "the recipe": {},
+    "no copies": {"clf__augment": None},
+    "pitch as well": {"clf__augment": "standard+pitch:p=0.5"},
+    "noise and gain as well": {"clf__augment": "standard+noise:p=0.5+gain:p=0.8"},
+    "no class weights": {"class_weight": None},
+    "balanced sampling": {"sampling": "balanced"},
+    "focal loss, gamma 2": {"focal_gamma": 2.0},
+    "no label smoothing": {"label_smoothing": 0.0},
+    "mixup 0.4": {"mixup": 0.4},
+    "SpecAugment 30 × 6": {"mask_time": 30, "mask_dims": 6},
+    "no average of weights": {"average": 0.0},
+    "plateau × 0.7": {"schedule": "plateau"},
+    "early stopping, 2 speakers held out": {"validation": 0.2, "patience": 10},
+    "last level only": {"levels": "last"},
+    "crops of 1.5 s": {"crop": 150},
+    "3 networks": {"ensemble": 3},
+}
+
+
+def difference(a: Evaluation, b: Evaluation, n: int = 10_000) -> tuple[float, float, float]:
+    """UA of ``b`` less that of ``a``, and its 95 % interval: the same speakers are drawn for both."""
+    assert a.speakers is not None
+    speakers = np.unique(a.speakers)
+
+    def counts(result: Evaluation) -> Any:
+        hits = [
+            [np.sum((result.y_true == k) & (result.y_pred == k) & (a.speakers == s)) for k in a.labels]
+            for s in speakers
+        ]
+        return np.array(hits, dtype=float)
+
+    total = np.array([[np.sum((a.y_true == k) & (a.speakers == s)) for k in a.labels] for s in speakers], dtype=float)
+    gain = counts(b) - counts(a)
+    draws = np.random.default_rng(0).integers(len(speakers), size=(n, len(speakers)))
+    seen = total[draws].sum(1)
+    means = np.nanmean(np.where(seen > 0, gain[draws].sum(1) / np.maximum(seen, 1), np.nan), axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(np.mean(gain.sum(0) / total.sum(0))), float(low), float(high)
+
+
+@click.command()
+@click.option("--data", required=True, help="A corpus with speakers, as for featkit evaluate.")
+@click.option("--only", multiple=True, type=click.Choice(list(CHANGES)), help="Measure these rows; may be given again.")
+@click.option("--jobs", default=1, help="Folds side by side.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(__file__).parent / "results/ablation.jsonl"
+)
+def main(data: str, only: tuple[str, ...], jobs: int, output: Path) -> None:
+    """Measure what is missing, then print the table."""
+    corpus = read_corpus(data)
+    rows = {row["change"]: row for row in map(json.loads, output.read_text().splitlines())} if output.exists() else {}
+    features: dict[Any, Any] = {}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for name in only or CHANGES:
+        if name in rows:
+            continue
+        changes = CHANGES[name]
+        augment = changes.get("clf__augment", PLAN)
+        classifier = SERClassifier("mfcc39", BACKEND, augment=augment, copies=COPIES, n_jobs=jobs)
+        classifier.set_params(**{f"backend__{key}": value for key, value in changes.items() if key[:5] != "clf__"})
+        if augment not in features:
+            features = {augment: classifier.extract(corpus.files)}
+        result = evaluate(classifier, features[augment], corpus.labels, corpus.speakers, n_jobs=jobs)
+        predicted = {"predicted": result.y_pred.tolist()}
+        rows[name] = {"change": name, "settings": changes, "corpus": corpus.name} | result.summary() | predicted
+        with output.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(rows[name], ensure_ascii=False) + "\n")
+        click.echo(f"{name}: UA {100 * result.ua:.1f} %", err=True)
+    click.echo(table(rows, corpus))
+
+
+def table(rows: dict[str, Any], corpus: Any) -> str:
+    """Markdown: UA with its interval, and the difference from the recipe with its own."""
+    y, labels = corpus.labels, np.unique(corpus.labels)
+
+    def of(row: dict[str, Any]) -> Evaluation:
+        proba = np.zeros((len(y), len(labels)), np.float32)
+        return Evaluation(
+            y, np.array(row["predicted"]), proba, labels, corpus.speakers, row["protocol"], row["cpu_seconds"]
+        )
+
+    base = of(rows["the recipe"])
+    cells = []
+    for name in (name for name in CHANGES if name in rows):
+        row = rows[name]
+        low, high = row["UA_95"]
+        mean, down, up = difference(base, of(row))
+        cells.append(
+            {
+                "change": name,
+                "UA": f"{100 * row['UA']:.1f} [{100 * low:.0f}, {100 * high:.0f}]",
+                "difference": "" if name == "the recipe" else f"{100 * mean:+.1f} [{100 * down:+.1f}, {100 * up:+.1f}]",
+                "CPU s": f"{row['cpu_seconds']:.0f}",
+            }
+        )
+    return markdown(cells)
+
+
+if __name__ == "__main__":
+    main()
