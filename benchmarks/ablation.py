@@ -39,7 +39,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "no average of weights": {"average": 0.0},
     "plateau × 0.7": {"schedule": "plateau"},
     "early stopping, 2 speakers held out": {"validation": 0.2, "patience": 10},
-    "last level only": {"levels": "last"},
+    "frames not centred": {"centre": False},
+    "statistics of every level": {"levels": "all"},
     "crops of 1.5 s": {"crop": 150},
     "3 networks": {"ensemble": 3},
 }

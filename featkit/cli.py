@@ -339,6 +339,8 @@ def evaluate(
     help="Values to try, as in C=0.1,1,10; may be given again. features__NAME is a setting of the features.  "
     "[default: the backend's own]",
 )  # fmt: skip
+@_augment
+@_copies
 @_option("--trials", default=20, type=click.IntRange(min=1), metavar="N", help="Trials; a smaller grid is tried whole.")
 @_option("--seed", default=0, metavar="N", help="Seed of the trials and of the folds.")
 @_option("-o", "--output", type=click.Path(path_type=Path), help="Fit the best on all clips: model.onnx, or .joblib.")
@@ -350,8 +352,9 @@ def evaluate(
 @_jobs
 @_pad
 def tune(
-    data: str, features: str | None, backend: str, space: tuple[str, ...], trials: int, seed: int,
-    output: Path | None, results: Path | None, cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
+    data: str, features: str | None, backend: str, space: tuple[str, ...], augment: str | None, copies: int,
+    trials: int, seed: int, output: Path | None, results: Path | None, cv: Any, allow_leakage: bool, jobs: int,
+    pad_short: bool,
 ) -> None:  # fmt: skip
     """Search the settings of a backend on speakers they have not heard.
 
@@ -369,7 +372,7 @@ def tune(
     import shlex
 
     from featkit import tuning
-    from featkit.backend import find_backend
+    from featkit.backend import Backend, find_backend
     from featkit.classifier import SERClassifier
     from featkit.corpus import read_corpus
     from featkit.evaluation import require_speakers
@@ -378,15 +381,22 @@ def tune(
     chosen = find_backend(backend)
     corpus = read_corpus(data, progress=_live())
     require_speakers(corpus.speakers, allow_leakage)
-    classifier = SERClassifier(features or corpus.extractor, chosen, pad_short=pad_short)
-    extractor, _, _ = classifier.parts()
-    ready, failures = corpus.extracted(extractor, chosen.consumes, pad_short=pad_short, n_jobs=jobs, progress=_live())
+    classifier = SERClassifier(
+        features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short
+    )
+    extractor, _, varied = classifier.parts()
+    ready, failures = corpus.extracted(
+        extractor, chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs, progress=_live()
+    )
     file = None
     if results:
         about = f"{corpus.name}, {len(ready.files)} clips, {tuning.recipe(extractor)} {chosen.consumes}"
+        about += f", {augment} × {copies}" if augment else ""
         digest = tuning.digest(ready.clips, ready.labels, ready.speakers)
         file = tuning.TrialFile(results, f"{about}, {digest}", f"cv {cv}, seed {seed}")
-    searches_features = any(name.startswith("features__") for name in values)
+    # Of a backend that asks for features of its own, settings may change what it asks for.
+    asks = not features and type(chosen).default_features is not Backend.default_features
+    searches_features = asks or any(name.startswith("features__") for name in values)
     found = tuning.tune(
         classifier,
         ready.files if searches_features and corpus.extractor is None else ready.clips,
@@ -402,7 +412,7 @@ def tune(
         classifier = found.classifier
         if searches_features:
             ready, failures = corpus.extracted(
-                classifier.parts()[0], chosen.consumes, pad_short=pad_short, n_jobs=jobs,
+                classifier.parts()[0], chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs,
                 progress=_live(),
             )  # fmt: skip
         if "progress" in chosen.get_params():

@@ -146,7 +146,7 @@ def evaluate(
     clips, y = clip_list(X), column(y, "label")
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)
-    folds, protocol = _folds(y, speakers, cv, allow_leakage, seed)
+    folds, protocol = split(y, speakers, cv, allow_leakage, seed)
     extracting = {"progress": True} if progress else {}
     clips = clone(classifier).set_params(**extracting, **({} if n_jobs is None else {"n_jobs": n_jobs})).extract(clips)
     labels = np.unique(y)
@@ -193,7 +193,7 @@ def require_speakers(speakers: Any, allow_leakage: bool) -> None:
         )
 
 
-def _folds(
+def split(
     y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, cv: int | Literal["loso"], allow_leakage: bool, seed: int
 ) -> tuple[list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], str]:
     """Index pairs and the name of the protocol."""

@@ -28,7 +28,7 @@ from featkit.backend import Backend
 from featkit.benchmark import markdown
 from featkit.classifier import SERClassifier, column
 from featkit.errors import DataError, FeatkitError, PluginError
-from featkit.evaluation import _folds, evaluate, require_speakers
+from featkit.evaluation import evaluate, require_speakers, split
 from featkit.extraction import clip_list
 from featkit.features.base import FeatureExtractor, Features, Fusion
 
@@ -195,7 +195,7 @@ def tune(
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)
     require_speakers(speakers, allow_leakage)
-    _, protocol = _folds(y, speakers, cv, allow_leakage, seed)  # data that no trial can be judged on are no trial
+    _, protocol = split(y, speakers, cv, allow_leakage, seed)  # data that no trial can be judged on are no trial
     plan = _plan(classifier, space, n_trials, seed)
     if any(isinstance(clip, Features) for clip in clips) and any(name.startswith("features__") for name in plan[0]):
         raise DataError("To search settings of the features, give paths or waves: extracted features belong to one.")

@@ -20,8 +20,8 @@ class CNNLSTM(NeuralBackend):
     Parameters
     ----------
     channels
-        Filters of each block: convolution, batch norm, ReLU. The first convolves 5 frames and keeps every second; the
-        others convolve 3 and keep the maximum of pairs.
+        Filters of each block: convolution, batch norm, ReLU, maximum of pairs. The first convolves 5 frames and keeps
+        every second, the others convolve 3.
     hidden
         Units of the LSTM in each direction.
     levels
@@ -34,7 +34,7 @@ class CNNLSTM(NeuralBackend):
 
     name: ClassVar[str] = "cnn_lstm"
 
-    channels: tuple[int, ...] = (64, 96, 128)
+    channels: tuple[int, ...] = (64, 128)
     hidden: int = 64
     levels: Literal["all", "last"] = "last"
     dropout: float = 0.5
@@ -49,7 +49,7 @@ class _Network(nn.Module):
         self, dims: int, channels: Sequence[int], hidden: int, levels: str, dropout: float, classes: int
     ) -> None:
         super().__init__()
-        self.pyramid = Pyramid(dims, channels)
+        self.pyramid = Pyramid(dims, channels, short=True)
         self.lstm = BiLSTM(channels[-1], hidden)
         widths = [dims, *channels, 2 * hidden]
         self.heard = slice(None) if levels == "all" else slice(-1, None)

@@ -300,15 +300,15 @@ class Subsample(nn.Module):
 class Pyramid(nn.Module):
     """Convolution blocks one above the other, each of which sees fewer, longer frames.
 
-    The first convolves 5 frames and keeps every second, the others convolve 3; all but the first keep the maximum of
-    pairs.
+    The first convolves 5 frames and keeps every second, the others convolve 3. Each keeps the maximum of pairs, but the
+    first only where ``short``: that halves the frames of all levels above it.
     """
 
-    def __init__(self, dims: int, channels: Sequence[int]) -> None:
+    def __init__(self, dims: int, channels: Sequence[int], *, short: bool = False) -> None:
         super().__init__()
         if not channels:
             raise DataError("channels must name the filters of one block at least, as in channels=(64,128).")
-        first = ConvBlock(dims, channels[0], kernel=5, stride=2)
+        first = ConvBlock(dims, channels[0], kernel=5, stride=2, pool=2 if short else 1)
         rest = [ConvBlock(a, b, pool=2) for a, b in itertools.pairwise(channels)]
         self.blocks = nn.ModuleList([first, *rest])
 
@@ -332,7 +332,7 @@ class Pyramid(nn.Module):
 
 
 class Head(nn.Module):
-    """Statistics over time, norm, dropout, one linear layer: frames of any length → logits.
+    """Statistics over time, batch norm, dropout, one linear layer: frames of any length → logits.
 
     It may hear several layers of a network at once, as the paper on multi-level pooling does (Tang et al., 2019, "Deep
     speaker embedding learning with multi-level pooling", ICASSP): the statistics of early layers are those that
@@ -351,7 +351,7 @@ class Head(nn.Module):
     def __init__(self, widths: Sequence[int], classes: int, dropout: float) -> None:
         super().__init__()
         self.pool = StatisticsPool()
-        self.norm = nn.LayerNorm(2 * sum(widths))
+        self.norm = nn.BatchNorm1d(2 * sum(widths))
         self.dropout = nn.Dropout(dropout)
         self.last = nn.Linear(2 * sum(widths), classes)
 
@@ -365,21 +365,29 @@ class Head(nn.Module):
         """(batch, time, width) each -> (batch, classes)."""
         statistics = [self.pool.add(g, x) for x in layers]
         x = statistics[0] if len(statistics) == 1 else g.op("Concat", *statistics, axis=1)
-        return add_linear(g, add_layer_norm(g, x, self.norm), self.last)
+        factor, bias = folded(self.norm)
+        x = g.op("Add", g.op("Mul", x, g.constant(_numbers(factor))), g.constant(_numbers(bias)))
+        return add_linear(g, x, self.last)
 
 
 def add_conv(g: GraphBuilder, x: str, conv: nn.Conv1d, norm: nn.BatchNorm1d) -> str:
     """Convolution with the batch norm of evaluation mode folded in. (batch, dims, time) -> (batch, filters, time)."""
-    assert norm.running_var is not None
-    assert norm.running_mean is not None
-    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weight, bias = conv.weight * factor[:, None, None], norm.bias - norm.running_mean * factor
+    factor, bias = folded(norm)
+    weight = conv.weight * factor[:, None, None]
     return str(
         g.op(
             "Conv", x, g.constant(_numbers(weight)), g.constant(_numbers(bias)), pads=[int(conv.padding[0])] * 2,
             strides=list(conv.stride), group=conv.groups,
         )
     )  # fmt: skip
+
+
+def folded(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Batch norm of evaluation mode as factor and bias of each column."""
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return factor, norm.bias - norm.running_mean * factor
 
 
 def add_linear(g: GraphBuilder, x: str, layer: nn.Linear) -> str:
