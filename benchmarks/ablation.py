@@ -4,8 +4,8 @@ Scores whole corpora by speaker and appends a row to a file as soon as it is mea
 not measured again. The table shows each row's difference from the first, with a 95 % interval by paired bootstrap over
 speakers.
 
-    python benchmarks/ablation.py --data emodb:PATH
-    python benchmarks/ablation.py --data emodb:PATH --jobs 2 -o benchmarks/results/ablation.jsonl
+    python benchmarks/ablation.py --data emodb:PATH --backend mlp
+    python benchmarks/ablation.py --data emodb:PATH --backend tdnn --jobs 2
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.evaluation import Evaluation, evaluate
 
-BACKEND = "tdnn"
 PLAN, COPIES = "standard", 8
 # name : settings of the backend, or of the estimator where they begin with "clf__"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -44,6 +43,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "crops of 1.5 s": {"crop": 150},
     "3 networks": {"ensemble": 3},
 }
+
+OF_FRAMES = {"mask_time", "levels", "crop", "centre"}
+"""Settings that mean nothing for functionals."""
 
 
 def difference(a: Evaluation, b: Evaluation, n: int = 10_000) -> tuple[float, float, float]:
@@ -69,29 +71,35 @@ def difference(a: Evaluation, b: Evaluation, n: int = 10_000) -> tuple[float, fl
 
 @click.command()
 @click.option("--data", required=True, help="A corpus with speakers, as for featkit evaluate.")
+@click.option("--backend", default="mlp", type=click.Choice(["mlp", "tdnn", "cnn_lstm"]), help="The network.")
 @click.option("--only", multiple=True, type=click.Choice(list(CHANGES)), help="Measure these rows; may be given again.")
 @click.option("--jobs", default=1, help="Folds side by side.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(__file__).parent / "results/ablation.jsonl"
 )
-def main(data: str, only: tuple[str, ...], jobs: int, output: Path) -> None:
+def main(data: str, backend: str, only: tuple[str, ...], jobs: int, output: Path) -> None:
     """Measure what is missing, then print the table."""
     corpus = read_corpus(data)
-    rows = {row["change"]: row for row in map(json.loads, output.read_text().splitlines())} if output.exists() else {}
+    kept = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    rows = {row["change"]: row for row in kept if row["backend"] == backend}
     features: dict[Any, Any] = {}
     output.parent.mkdir(parents=True, exist_ok=True)
     for name in only or CHANGES:
-        if name in rows:
-            continue
         changes = CHANGES[name]
+        if name in rows or (backend == "mlp" and changes.keys() & OF_FRAMES):
+            continue
         augment = changes.get("clf__augment", PLAN)
-        classifier = SERClassifier("mfcc39", BACKEND, augment=augment, copies=COPIES, n_jobs=jobs)
+        classifier = SERClassifier("mfcc39", backend, augment=augment, copies=COPIES, n_jobs=jobs)
         classifier.set_params(**{f"backend__{key}": value for key, value in changes.items() if key[:5] != "clf__"})
         if augment not in features:
             features = {augment: classifier.extract(corpus.files)}
         result = evaluate(classifier, features[augment], corpus.labels, corpus.speakers, n_jobs=jobs)
         predicted = {"predicted": result.y_pred.tolist()}
-        rows[name] = {"change": name, "settings": changes, "corpus": corpus.name} | result.summary() | predicted
+        rows[name] = (
+            {"backend": backend, "change": name, "settings": changes, "corpus": corpus.name}
+            | result.summary()
+            | predicted
+        )
         with output.open("a", encoding="utf-8") as file:
             file.write(json.dumps(rows[name], ensure_ascii=False) + "\n")
         click.echo(f"{name}: UA {100 * result.ua:.1f} %", err=True)
