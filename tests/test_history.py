@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from speech import fitted
+from speech import fitted, inputs, small, speech
 
 from featkit.errors import DataError, PluginError
 from featkit.history import plot_history, write_history
 
-HISTORY = fitted(backend="cnn_lstm").history_
+HISTORY = (
+    small("cnn_lstm", validation=0.25, epochs=4)
+    .fit(inputs("frames"), speech().labels, groups=speech().speakers)
+    .history_
+)
 
 
 def test_the_history_is_a_table(tmp_path: Path) -> None:
