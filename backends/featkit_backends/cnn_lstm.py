@@ -15,7 +15,7 @@ from featkit_backends.neural import NeuralBackend
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class CNNLSTM(NeuralBackend):
-    """Convolution blocks → bidirectional LSTM → mean and deviation over time of every level → softmax.
+    """Convolution blocks → bidirectional LSTM → mean and deviation over time → softmax.
 
     Parameters
     ----------

@@ -17,7 +17,9 @@ from featkit_backends.neural import NeuralBackend
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MLP(NeuralBackend):
-    """Dense layers with ReLU and dropout → softmax. ``segment`` and ``mask_time`` mean nothing here.
+    """Dense layers with ReLU and dropout → softmax.
+
+    ``crop``, ``segment``, ``centre`` and ``mask_time`` mean nothing here: a clip is one row.
 
     Parameters
     ----------

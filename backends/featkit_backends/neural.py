@@ -220,7 +220,8 @@ class NeuralBackend(Backend):
             x = g.op("Unsqueeze", x, g.ints(1))
         else:
             x = g.input("frames", ["batch", "time", dims])
-            if self._centred:
+            for _ in range(2 * self._centred):
+                # Twice: onnxruntime's sum over thousands of frames rounds, and the second mean is that of the rest.
                 x = g.op("Sub", x, g.op("ReduceMean", x, g.ints(1), keepdims=1))
             x = self.standardise_.add(g, x)
         x, count = (x, None) if self._segment is None else _add_segments(g, x, self._segment, dims)

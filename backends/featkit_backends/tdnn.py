@@ -1,4 +1,4 @@
-"""TDNN: a pyramid of convolutions over time, statistics of each of its levels for the clip."""
+"""TDNN: a pyramid of convolutions over time, statistics for the clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featkit_backends.neural import NeuralBackend
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TDNN(NeuralBackend):
-    """Convolution blocks → mean and deviation over time of every level, the frames themselves included → softmax.
+    """Convolution blocks → mean and deviation over time → softmax.
 
     The smallest of the networks over frames. Source: Snyder et al. (2018), "X-vectors: robust DNN embeddings for
     speaker recognition", ICASSP, with pooling between blocks in place of dilation.
