@@ -100,6 +100,11 @@ class Transform(ABC):
             ends = f"{low:g} to {high:g} {unit}".rstrip()
             raise PluginError(f"{self.name}: {setting} must be a number from {ends}; it is {value!r}.")
 
+    def _ratio(self) -> None:
+        """Check the settings of a signal-to-noise ratio."""
+        self._number("snr", -20, 100, "dB")
+        self._number("spread", 0, 50, "dB")
+
     def _pair(self, setting: str, low: float, high: float, unit: str = "") -> None:
         value = getattr(self, setting)
         two = isinstance(value, (tuple, list)) and len(value) == 2 and all(_is_within(end, low, high) for end in value)
@@ -139,8 +144,7 @@ class Noise(Transform):
     def check(self) -> None:
         """Raise `PluginError` for settings out of range."""
         super().check()
-        self._number("snr", -20, 100, "dB")
-        self._number("spread", 0, 50, "dB")
+        self._ratio()
 
     def change(self, wave: Wave, rng: Rng) -> Wave:
         """Add noise. (n,) -> (n,)."""
@@ -386,21 +390,21 @@ class Background(Transform):
     def check(self) -> None:
         """Raise `PluginError` for settings out of range, `DataError` or `AudioError` for the folder."""
         super().check()
-        self._number("snr", -20, 100, "dB")
-        self._number("spread", 0, 50, "dB")
-        if self.folder is None:
-            raise DataError("background: needs a folder of noise recordings; write background:folder='noise/'.")
-        _check_audio(self.name, self.folder)
+        self._ratio()
+        _check_audio(self.name, self._recordings())
 
     def change(self, wave: Wave, rng: Rng) -> Wave:
         """Add a recording. (n,) -> (n,)."""
-        if self.folder is None:
-            raise DataError("background: needs a folder of noise recordings; write background:folder='noise/'.")
-        noise = _drawn(self.name, self.folder, rng)
+        noise = _drawn(self.name, self._recordings(), rng)
         spare = noise.size - wave.size
         start = int(rng.integers(spare + 1 if spare >= 0 else noise.size))
         piece = np.take(noise, np.arange(start, start + wave.size), mode="wrap")
         return _add(wave, piece, _around(self.snr, self.spread, rng))
+
+    def _recordings(self) -> Folder:
+        if self.folder is None:
+            raise DataError("background: needs a folder of noise recordings; write background:folder='noise/'.")
+        return self.folder
 
 
 TRANSFORMS: dict[str, type[Transform]] = {

@@ -77,9 +77,7 @@ def benchmark(
     kept: dict[tuple[str, View], Corpus] = {}
     for chosen in features:
         for name, backend in named:
-            classifier = SERClassifier(
-                chosen, backend, augment=augment, copies=copies, pad_short=pad_short, n_jobs=n_jobs
-            )
+            classifier = SERClassifier(chosen, backend, augment=augment, copies=copies, pad_short=pad_short)
             extractor, _, varied = classifier.parts()
             what = (extractor.spec_hash, backend.consumes)
             if what not in kept:

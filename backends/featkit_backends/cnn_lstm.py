@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ class CNNLSTM(NeuralBackend):
     """
 
     name: ClassVar[str] = "cnn_lstm"
+    choices: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType(
+        {**NeuralBackend.choices, "levels": ("all", "last")}
+    )
 
     channels: tuple[int, ...] = (64, 128)
     hidden: int = 64

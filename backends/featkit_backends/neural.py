@@ -115,6 +115,15 @@ class NeuralBackend(Backend):
         }
     )
 
+    choices: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType(
+        {
+            "schedule": ("cosine", "plateau", "constant"),
+            "sampling": ("shuffled", "balanced"),
+            "precision": ("auto", "float32", "bfloat16", "float16"),
+        }
+    )
+    """What settings that are words may be; a subclass with such settings of its own adds them."""
+
     epochs: int = 40
     batch_size: int = 32
     lr: float = 1e-3
@@ -294,9 +303,8 @@ class NeuralBackend(Backend):
 
     def _frames(self, X: Any, dims: int | None = None) -> list[Float]:
         """Clips as (time, dims) float32 arrays with one common dims; functionals are clips of one frame."""
-        axis = 0 if self.consumes == "functionals" else None
         clips = [np.ascontiguousarray(clip, dtype=np.float32) for clip in X]
-        if axis is not None:
+        if self.consumes == "functionals":
             clips = [clip[None] if clip.ndim == 1 else clip for clip in clips]
         if not clips:
             raise FeatureError("There are no clips to learn from or to predict.")
@@ -309,8 +317,8 @@ class NeuralBackend(Backend):
         return [clip - clip.mean(axis=0) for clip in clips] if self._centred else clips
 
     def _check_settings(self) -> None:
-        for setting, allowed in _CHOICES.items():
-            value = getattr(self, setting, allowed[0])
+        for setting, allowed in self.choices.items():
+            value = getattr(self, setting)
             if value not in allowed:
                 options = ", ".join(map(repr, allowed))
                 raise DataError(f"{self.name}: {setting} is one of {options}; it is {value!r}.")
@@ -322,12 +330,6 @@ class NeuralBackend(Backend):
                 raise DataError(f"{self.name}: {setting} lies between {low} and {high}; it is {value!r}.")
 
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "levels": ("all", "last"),
-    "schedule": ("cosine", "plateau", "constant"),
-    "sampling": ("shuffled", "balanced"),
-    "precision": ("auto", "float32", "bfloat16", "float16"),
-}
 _MANY = 10**9
 _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, _MANY), "batch_size": (1, _MANY), "lr": (0, 10), "weight_decay": (0, 10), "warmup": (0, 1),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
@@ -34,6 +35,9 @@ class TDNN(NeuralBackend):
     """
 
     name: ClassVar[str] = "tdnn"
+    choices: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType(
+        {**NeuralBackend.choices, "levels": ("all", "last")}
+    )
 
     channels: tuple[int, ...] = (64, 96, 128)
     levels: Literal["all", "last"] = "last"

@@ -339,6 +339,7 @@ def test_copies_that_cannot_be_used_are_refused() -> None:
         ("validation=0.9", r"cnn_lstm: validation lies between 0 and 0\.5; it is 0\.9"),
         ("schedule=step", r"cnn_lstm: schedule is one of 'cosine', 'plateau', 'constant'; it is 'step'"),
         ("sampling=even", "cnn_lstm: sampling is one of 'shuffled', 'balanced'; it is 'even'"),
+        ("levels=first", "cnn_lstm: levels is one of 'all', 'last'; it is 'first'"),
         ("precision=int8", "cnn_lstm: precision is one of"),
         ("segment=5", "cnn_lstm: segment lies between 10 and"),
         ("device=abacus", "The device 'abacus' is not there"),
