@@ -1,0 +1,65 @@
+"""The command line: one command a file. Nothing heavy is imported before the command that needs it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from featkit.cli.augment import augment
+from featkit.cli.demo import demo
+from featkit.cli.evaluate import evaluate
+from featkit.cli.export import export
+from featkit.cli.extract import extract
+from featkit.cli.fit import fit
+from featkit.cli.info import info
+from featkit.cli.list_ import list_plugins
+from featkit.cli.predict import predict
+from featkit.cli.tune import tune
+from featkit.errors import FeatkitError
+
+
+class _Commands(click.Group):
+    """Answers every featkit error with one line and exit code 1; wrong usage is click's, with exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except BrokenPipeError:  # the reader of a pipe has had enough
+            sys.stderr.close()
+            ctx.exit(0)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            kind = "" if isinstance(error, (FeatkitError, OSError)) else f"{type(error).__name__}: "
+            click.echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the work, not of the alphabet
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="featkit", message="featkit %(version)s")
+def cli(debug: bool) -> None:
+    """Speech emotion recognition: features, backends, honest scores, one ONNX file.
+
+    \b
+    featkit demo                                        the whole road on synthetic speech
+    featkit evaluate --data emodb:PATH                  a score that stands
+    featkit fit --data emodb:PATH -o model.onnx         a model to ship
+    featkit predict model.onnx *.wav                    labels
+    """
+
+
+for _command in (extract, augment, fit, evaluate, tune, predict, export, info, list_plugins, demo):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point."""
+    cli(prog_name="featkit")

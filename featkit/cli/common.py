@@ -1,0 +1,155 @@
+"""What the commands share: options, progress, failures, saving."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featkit.errors import DataError
+
+if TYPE_CHECKING:
+    from featkit.classifier import SERClassifier
+    from featkit.corpus import Corpus
+    from featkit.extraction import Failure
+
+SET_HELP = "[default: what the backend asks for, mfcc39 as a rule, or what a feature table holds]"
+DATA_HELP = "emodb:PATH, ravdess:PATH, synthetic, a folder with one sub-folder per label, a manifest or feature table."
+
+
+def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    """``click.option`` that shows its default."""
+    settings.setdefault("show_default", True)
+    return click.option(*names, **settings)
+
+
+def workers(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    """Check a number of workers."""
+    if value == 0:
+        raise click.BadParameter("0 workers do nothing; give 1 or more, or -1 for all cores.")
+    return value
+
+
+def folds(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    """``loso``, or a number of folds."""
+    if value == "loso":
+        return value
+    if not value.isdecimal() or int(value) < 2:
+        raise click.BadParameter(f"'{value}' is neither 'loso' nor a number of folds from 2 on.")
+    return int(value)
+
+
+data_option = option("--data", required=True, metavar="DATA", help=DATA_HELP)
+jobs_option = option(
+    "--jobs",
+    "-j",
+    default=1,
+    metavar="N",
+    callback=workers,
+    help="Workers for extraction and folds; -1 for all cores.",
+)
+pad_option = option(
+    "--pad-short", is_flag=True, help="Append silence to clips that are too short, instead of leaving them out."
+)
+leak_option = option(
+    "--allow-leakage", is_flag=True, help="Score without speakers, by random folds. The table says so."
+)
+augment_option = option(
+    "--augment",
+    metavar="PLAN",
+    help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15.",
+)
+copies_option = option(
+    "--copies", default=4, type=click.IntRange(min=1), metavar="N", help="Copies of each training clip."
+)
+cv_option = option(
+    "--cv",
+    default="loso",
+    metavar="loso|N",
+    callback=folds,
+    help="Leave one speaker out, or N folds of whole speakers.",
+)
+
+
+def live() -> bool:
+    """Progress bars are for people: none where stderr is a file or a pipe."""
+    return sys.stderr.isatty()
+
+
+def audio_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are named; folders by the audio files below them, sorted."""
+    from featkit.datasets.base import find_audio
+
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = find_audio(path)
+        if not inside:
+            raise DataError(f"{path}: this folder holds no audio file.")
+        files += inside
+    return files
+
+
+def trained(corpus: Corpus, features: str, backend: str) -> str:
+    """One line: what was trained on what."""
+    speakers = "speakers not known" if corpus.speakers is None else f"{len(set(corpus.speakers))} speakers"
+    made = " (SYNTHETIC)" if corpus.synthetic else ""
+    return (
+        f"Trained {features} + {backend} on {corpus.name}{made}: {len(corpus.files)} clips, {speakers}, "
+        f"{len(set(corpus.labels))} emotions"
+    )
+
+
+def proofs(ready: Corpus, corpus: Corpus) -> list[Any] | None:
+    """One recording of each emotion that could be used, to check the export on."""
+    if corpus.extractor is not None:
+        return None  # a feature table: the estimator checks on its rows
+    return list(dict(zip(reversed(ready.labels.tolist()), reversed(ready.files), strict=True)).values())
+
+
+def save(classifier: SERClassifier, output: Path, clips: Sequence[Any] | None, scores: dict[str, Any] | None) -> None:
+    """Write the model or the estimator, and say what was written."""
+    if output.suffix == ".joblib":
+        import joblib
+
+        if clips is not None:
+            classifier.check_clips_ = list(clips)  # recordings instead of their features, for featkit export
+        output.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(classifier, output)
+        click.echo(f"{output}: fitted estimator; featkit export turns it into ONNX")
+        return
+    report = classifier.export(output, clips=clips, scores=scores)
+    click.echo(
+        f"{report.path}: {report.n_bytes / 1000:.0f} kB, {report.input} → label, probabilities; equals the trained "
+        f"estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
+    )
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """Cells as one line of CSV."""
+    import csv
+    import io
+
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def end(failures: Sequence[Failure], done: int) -> None:
+    """Tell of the clips that failed; exit code 1 if there are any."""
+    report_failures([(failure.clip, failure.reason) for failure in failures], done)
+
+
+def report_failures(failed: Sequence[tuple[str, str]], done: int) -> None:
+    """Failures table on stderr and exit code 1, where anything failed."""
+    if not failed:
+        return
+    click.echo(f"{len(failed)} of {done + len(failed)} files could not be used:", err=True)
+    for clip, reason in failed:
+        click.echo(f"  {reason if clip in reason else f'{clip}: {reason}'}", err=True)
+    click.get_current_context().exit(1)

@@ -1,0 +1,33 @@
+"""``featkit list``."""
+
+from __future__ import annotations
+
+import click
+
+from featkit.errors import FeatkitError
+
+
+@click.command("list")
+def list_plugins() -> None:
+    """List sets, backends and corpora, and what is missing.
+
+    \b
+    featkit list
+    """
+    from featkit import plugins
+
+    kinds: tuple[tuple[plugins.Kind, str], ...] = (
+        ("features", "Feature sets"),
+        ("backends", "Backends"),
+        ("datasets", "Corpora"),
+    )
+    for kind, heading in kinds:
+        click.echo(f"{heading}:")
+        for name in plugins.installed(kind):
+            try:
+                plugin = plugins.find(kind, name)
+                title = getattr(plugin, "title", None) or str(plugin.__doc__).strip().splitlines()[0].rstrip(".")
+                text = " — ".join(filter(None, (title, getattr(plugin, "licence", None))))
+            except FeatkitError as error:
+                text = str(error)
+            click.echo(f"  {name.ljust(12)}  {text}")
