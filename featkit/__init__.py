@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from featkit.features.base import FeatureExtractor, Features
     from featkit.runtime import Model, load
     from featkit.transformer import Functionals
-    from featkit.tuning import Tuning, tune
+    from featkit.tuning import TunedClassifier, Tuning, tune
+    from featkit.voting import SERVoting
 
 _HOMES = {
     "SERClassifier": "featkit.classifier",
@@ -29,10 +30,13 @@ _HOMES = {
     "load": "featkit.runtime",
     "Tuning": "featkit.tuning",
     "tune": "featkit.tuning",
+    "TunedClassifier": "featkit.tuning",
+    "SERVoting": "featkit.voting",
 }
 
 __all__ = [
-    "Evaluation", "FeatureExtractor", "Features", "Functionals", "Model", "SERClassifier", "Tuning", "evaluate",
+    "Evaluation", "FeatureExtractor", "Features", "Functionals", "Model", "SERClassifier", "SERVoting",
+    "TunedClassifier", "Tuning", "evaluate",
     "extract", "load", "tune",
 ]  # fmt: skip
 

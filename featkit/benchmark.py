@@ -82,9 +82,7 @@ def benchmark(
             what = (extractor.spec_hash, backend.consumes)
             if what not in kept:
                 kept = {key: ready for key, ready in kept.items() if key[0] == what[0]}  # one set at a time in memory
-                kept[what], bad = corpus.extracted(
-                    extractor, backend.consumes, pad_short=pad_short, copies=varied, n_jobs=n_jobs, progress=progress
-                )
+                kept[what], bad = corpus.extracted(classifier, n_jobs=n_jobs, progress=progress)
                 failures |= {(failure.clip, failure.reason): failure for failure in bad}
             ready = kept[what]
             result = evaluate(

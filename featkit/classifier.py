@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +16,78 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
 
+from featkit import normalise as speaker
 from featkit.augment import Augment, find_augment
 from featkit.backend import Backend, Float, find_backend, heard
 from featkit.errors import DataError
-from featkit.extraction import Copies, clip_list, extract
-from featkit.features.base import Array, FeatureExtractor, Features, View, find_extractor
+from featkit.extraction import Copies, Failure, clip_list, extract, extract_all
+from featkit.features.base import FeatureExtractor, Features, View, find_extractor, stack
 
 if TYPE_CHECKING:
     from featkit.export import ExportReport
 
 
-class SERClassifier(ClassifierMixin, BaseEstimator):
+class Recogniser(ClassifierMixin, BaseEstimator, ABC):
+    """Clips → emotions: what `SERClassifier` and all that is built of it can do, and `evaluate` judges."""
+
+    classes_: npt.NDArray[Any]
+    """Labels in sorted order, the columns of ``predict_proba``."""
+    n_jobs: int | None
+    progress: bool
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Learn from clips, their labels (n,) and, where they are known, their speakers ``groups`` (n,)."""
+
+    @abstractmethod
+    def predict_proba(self, X: Any, groups: Any = None) -> Float:
+        """Probabilities of each emotion. -> (n, classes). Only what is `transductive` asks for ``groups``."""
+
+    @abstractmethod
+    def extract(self, X: Any) -> list[Any]:
+        """The features that are learned from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X.
+
+        With augmentation each holds its varied copies, which ``fit`` uses and ``predict`` does not.
+        """
+
+    @abstractmethod
+    def extract_all(self, X: Any) -> tuple[list[Any], list[Failure]]:
+        """As ``extract``, but a bad clip costs one row: its place holds None, and a `Failure` says why."""
+
+    @abstractmethod
+    def members(self) -> Sequence[SERClassifier]:
+        """The classifiers of which it consists; once it is fitted, the fitted ones."""
+
+    @property
+    def transductive(self) -> bool:
+        """Whether an answer needs all clips of its speaker: such scores are not comparable with others."""
+        return any(member.normalise == "speaker" for member in self.members())
+
+    def predict(self, X: Any, groups: Any = None) -> npt.NDArray[Any]:
+        """The most probable emotion of each clip. -> (n,)."""
+        best = np.argmax(self.predict_proba(X, groups), axis=1)
+        labels: npt.NDArray[Any] = self.classes_[best]
+        return labels
+
+    def export(
+        self, path: str | os.PathLike[str], *, clips: Any = None, scores: dict[str, Any] | None = None,
+        corpora: Sequence[str] = (),
+    ) -> ExportReport:  # fmt: skip
+        """Write one ONNX file that holds everything, checked against this estimator. See `featkit.export`."""
+        from featkit.export import export
+
+        return export(self, Path(path), clips=clips, scores=scores, corpora=corpora)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.string = True
+        # scikit-learn's checks feed rows of 2 to 10 random numbers, of which no emotion can be heard.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+class SERClassifier(Recogniser):
     """Speech emotion recogniser: any feature set with any backend, as one scikit-learn classifier.
 
     Everything that is learned (scaler, clipping, calibration, network) is learned in ``fit``, so cross-validation
@@ -44,6 +108,10 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
     copies
         Varied copies of every training clip. A network takes the clip or one of its copies each epoch, at random;
         others learn from all of them. The copies inherit label, weight and speaker.
+    normalise
+        "speaker" takes out of every clip what its speaker is like on the whole: features in deviations from the mean
+        over all clips of the speaker. It needs ``groups`` in ``fit`` and in ``predict``, and hears the speaker's other
+        clips before it judges one (*transductive*). Default: None.
     random_state
         Seed of the copies. The backend has a seed of its own.
     pad_short
@@ -71,7 +139,6 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
     array(['sadness'], dtype='<U7')
     """
 
-    classes_: npt.NDArray[Any]
     extractor_: FeatureExtractor
     backend_: Backend
 
@@ -82,6 +149,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         *,
         augment: str | Augment | None = None,
         copies: int = 4,
+        normalise: Literal["speaker"] | None = None,
         random_state: int = 0,
         pad_short: bool = False,
         n_jobs: int | None = None,
@@ -91,6 +159,7 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         self.backend = backend
         self.augment = augment
         self.copies = copies
+        self.normalise = normalise
         self.random_state = random_state
         self.pad_short = pad_short
         self.n_jobs = n_jobs
@@ -143,6 +212,9 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         if checkpoint is not None and not has_fit_parameter(backend, "checkpoint"):
             raise DataError(f"{backend.name} does not train in epochs, so it writes no checkpoint; leave it out.")
         features = self._extract(clips, self.extractor_, backend.consumes, copies)
+        if self._by_speaker(groups):
+            self.population_ = speaker.statistics([clip.values for clip in features])
+            features = _normalised(features, groups)
         self.backend_ = _fit(backend, features, y, sample_weight, groups, checkpoint)
         self.classes_ = self.backend_.classes_
         first = [int(np.flatnonzero(y == label)[0]) for label in self.classes_]
@@ -155,25 +227,35 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         }
         return self
 
-    def predict_proba(self, X: Any) -> Float:
-        """Probabilities of each emotion. -> (n, classes), columns as ``classes_``."""
+    def predict_proba(self, X: Any, groups: Any = None) -> Float:
+        """Probabilities of each emotion. -> (n, classes), columns as ``classes_``.
+
+        With ``normalise="speaker"`` ``groups`` (n,) are the speakers, and each speaker's clips are judged together.
+        """
         check_is_fitted(self, "backend_")
         features = self._extract(X, self.extractor_, self.backend_.consumes)
-        return self.backend_.predict_proba(_stack([clip.values for clip in features], self.backend_.consumes))
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The most probable emotion of each clip. -> (n,)."""
-        best = np.argmax(self.predict_proba(X), axis=1)
-        labels: npt.NDArray[Any] = self.classes_[best]
-        return labels
+        if self._by_speaker(groups):
+            groups = column(groups, "speaker")
+            check_consistent_length(features, groups)
+            features = _normalised(features, groups)
+        return self.backend_.predict_proba(stack([clip.values for clip in features], self.backend_.consumes))
 
     def extract(self, X: Any) -> list[Features]:
-        """The features this estimator learns from, to give to ``fit``, ``GridSearchCV`` or ``evaluate`` as X.
-
-        With ``augment`` each holds its varied copies, which ``fit`` uses and ``predict`` does not.
-        """
+        """The features this estimator learns from. See `Recogniser.extract`."""
         extractor, backend, copies = self.parts()
         return self._extract(X, extractor, backend.consumes, copies)
+
+    def extract_all(self, X: Any) -> tuple[list[Features | None], list[Failure]]:
+        """The same for clips of which some cannot be used. See `Recogniser.extract_all`."""
+        extractor, backend, copies = self.parts()
+        return extract_all(
+            X, extractor, backend.consumes, pad_short=self.pad_short, copies=copies, n_jobs=self.n_jobs,
+            progress=self.progress,
+        )  # fmt: skip
+
+    def members(self) -> Sequence[SERClassifier]:
+        """This one alone."""
+        return [self]
 
     def parts(self) -> tuple[FeatureExtractor, Backend, Copies | None]:
         """What the names stand for: extractor, backend, and the copies that are made of training clips."""
@@ -190,14 +272,6 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
             raise AttributeError(f"{self.backend_.name} does not train in epochs, so it has no history.")
         history: list[dict[str, float]] = self.backend_.history_
         return history
-
-    def export(
-        self, path: str | os.PathLike[str], *, clips: Any = None, scores: dict[str, Any] | None = None
-    ) -> ExportReport:
-        """Write one ONNX file that holds everything, checked against this estimator. See `featkit.export`."""
-        from featkit.export import export
-
-        return export(self, Path(path), clips=clips, scores=scores)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the tensors of a network as *.safetensors, to go on in torch. See `featkit.weights`."""
@@ -226,13 +300,12 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         changed: Self = super().set_params(**params)
         return changed
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.string = True
-        # scikit-learn's checks feed rows of 2 to 10 random numbers, of which no emotion can be heard.
-        tags.classifier_tags.poor_score = True
-        return tags
+    def _by_speaker(self, groups: Any) -> bool:
+        if self.normalise not in (None, "speaker"):
+            raise DataError(f"normalise is 'speaker' or None, not {self.normalise!r}.")
+        if self.normalise and groups is None:
+            raise DataError("normalise='speaker' needs to know who speaks in every clip; give groups=speakers.")
+        return self.normalise == "speaker"
 
     def _extract(
         self, clips: Any, extractor: FeatureExtractor, view: View, copies: Copies | None = None
@@ -240,6 +313,19 @@ class SERClassifier(ClassifierMixin, BaseEstimator):
         return extract(
             clips, extractor, view, pad_short=self.pad_short, copies=copies, n_jobs=self.n_jobs, progress=self.progress
         )
+
+
+def _normalised(features: list[Features], groups: Any) -> list[Features]:
+    """Values in deviations from each speaker's own mean; copies as the clip they were made of."""
+    about = speaker.statistics_of([clip.values for clip in features], groups.tolist())
+    return [
+        replace(
+            clip,
+            values=speaker.standardised(clip.values, about[who]),
+            copies=tuple(speaker.standardised(copy, about[who]) for copy in clip.copies),
+        )
+        for clip, who in zip(features, groups.tolist(), strict=True)
+    ]
 
 
 def _fit(
@@ -257,7 +343,7 @@ def _fit(
         y, sample_weight, groups = (
             None if given is None else np.concatenate([given, given[places]]) for given in (y, sample_weight, groups)
         )
-    return backend.fit(_stack(values, backend.consumes), y, sample_weight, groups, **more)
+    return backend.fit(stack(values, backend.consumes), y, sample_weight, groups, **more)
 
 
 def column(values: Any, what: str) -> npt.NDArray[Any]:
@@ -281,8 +367,3 @@ def _check_classes(y: npt.NDArray[Any]) -> None:
             f"The class '{labels[counts.argmin()]}' has one sample; training needs at least two clips of every class. "
             "Add clips or drop the class."
         )
-
-
-def _stack(values: list[Array], view: View) -> Any:
-    """(n, dims) for functionals; a list of (time, dims) for frames."""
-    return np.stack(values) if view == "functionals" else values

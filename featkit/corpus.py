@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,14 @@ from tqdm import tqdm
 
 from featkit.datasets import open_dataset
 from featkit.errors import DataError, FeatureError
-from featkit.extraction import Copies, Failure, extract_all
+from featkit.extraction import Failure, extract_all
 from featkit.features.base import FeatureExtractor, Features, View, extractor_from_spec
 from featkit.store import FeatureTable, is_table, read_table
+
+if TYPE_CHECKING:
+    from featkit.classifier import Recogniser
+
+Strings = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,46 +30,103 @@ class Corpus:
     name: str
     files: Sequence[str]
     clips: Sequence[Any]
-    """Paths, or `Features` of each clip."""
-    labels: npt.NDArray[np.str_]
-    speakers: npt.NDArray[np.str_] | None
+    """Paths, or what an extractor or a `Recogniser` made of each clip."""
+    labels: Strings
+    speakers: Strings | None
     """None where the speaker of any clip is not known."""
+    texts: Strings | None = None
+    """Which sentence is spoken; None where that of any clip is not known."""
+    corpora: Strings | None = None
+    """Which corpus each clip is of, where several were merged."""
     synthetic: bool = False
     extractor: FeatureExtractor | None = None
-    """What the clips were extracted with, where they are `Features`."""
+    """What the clips of a feature table were extracted with."""
+    sources: tuple[str, ...] = ()
+    """Title and licence of each corpus, for a model that is trained on it."""
 
     def extracted(
-        self, extractor: FeatureExtractor, view: View, *, pad_short: bool = False, copies: Copies | None = None,
-        n_jobs: int | None = None, progress: bool = False,
+        self, classifier: Recogniser, *, n_jobs: int | None = None, progress: bool = False
+    ) -> tuple[Corpus, list[Failure]]:
+        """The same corpus with what ``classifier`` learns from for clips, without those that could not be used."""
+        from sklearn.base import clone  # heavy; reading a corpus needs none of it
+
+        worker = clone(classifier).set_params(n_jobs=n_jobs, progress=progress)
+        return self._usable(*worker.extract_all(self.clips))
+
+    def with_features(
+        self, extractor: FeatureExtractor, view: View, *, pad_short: bool = False, n_jobs: int | None = None,
+        progress: bool = False,
     ) -> tuple[Corpus, list[Failure]]:  # fmt: skip
-        """The same corpus with features for clips, without those that could not be used, and why not."""
-        found, failures = extract_all(
-            self.clips, extractor, view, pad_short=pad_short, copies=copies, n_jobs=n_jobs, progress=progress
-        )
-        kept = [i for i, clip in enumerate(found) if clip is not None]
-        if not kept:
-            raise DataError(f"{self.name}: none of {len(found)} clips can be used. The first: {failures[0].reason}")
-        return (
-            replace(
-                self,
-                files=[self.files[i] for i in kept],
-                clips=[found[i] for i in kept],
-                labels=self.labels[kept],
-                speakers=None if self.speakers is None else self.speakers[kept],
-                extractor=extractor,
-            ),
-            failures,
-        )
+        """The same corpus with one view of one set for clips, to be written as a table."""
+        found = extract_all(self.clips, extractor, view, pad_short=pad_short, n_jobs=n_jobs, progress=progress)
+        usable, failures = self._usable(*found)
+        return replace(usable, extractor=extractor), failures
 
     def table(self) -> FeatureTable:
-        """The extracted corpus as a table to write."""
+        """A corpus `with_features` as a table to write."""
         if self.extractor is None or not all(isinstance(clip, Features) for clip in self.clips):
             raise FeatureError(f"{self.name} holds recordings; extract features first.")
         names = self.extractor.names(self.clips[0].view)
-        speakers = [None] * len(self.files) if self.speakers is None else self.speakers.tolist()
-        return FeatureTable(
-            self.files, self.labels.tolist(), speakers, self.clips, names, self.extractor.spec, self.synthetic
+        speakers, texts = (
+            [None] * len(self.files) if column is None else column.tolist() for column in (self.speakers, self.texts)
         )
+        return FeatureTable(
+            self.files, self.labels.tolist(), speakers, texts, self.clips, names, self.extractor.spec, self.synthetic
+        )
+
+    def only(self, places: npt.NDArray[Any] | Sequence[int]) -> Corpus:
+        """The clips at ``places``, in that order."""
+        return replace(
+            self,
+            files=[self.files[i] for i in places],
+            clips=[self.clips[i] for i in places],
+            labels=self.labels[places],
+            speakers=None if self.speakers is None else self.speakers[places],
+            texts=None if self.texts is None else self.texts[places],
+            corpora=None if self.corpora is None else self.corpora[places],
+        )
+
+    def _usable(self, found: Sequence[Any], failures: list[Failure]) -> tuple[Corpus, list[Failure]]:
+        kept = [i for i, clip in enumerate(found) if clip is not None]
+        if not kept:
+            raise DataError(f"{self.name}: none of {len(found)} clips can be used. The first: {failures[0].reason}")
+        return replace(self, clips=found).only(kept), failures
+
+
+def read_corpora(specs: Sequence[str], progress: bool = False) -> Corpus:
+    """Read one corpus or merge several, each written as for `read_corpus`.
+
+    In a merged corpus a speaker or sentence is told with its corpus, "emodb/03": nobody is in two corpora.
+    """
+    if not specs:
+        raise DataError("Name at least one corpus.")
+    corpora = [read_corpus(spec, progress) for spec in specs]
+    if len(corpora) == 1:
+        return corpora[0]
+    if len({corpus.extractor and corpus.extractor.spec_hash for corpus in corpora}) > 1:
+        raise DataError(
+            f"Feature tables of other sets, or of tables and recordings, cannot be merged: {', '.join(specs)}."
+        )
+    names = [corpus.name for corpus in corpora]
+    names = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
+    return Corpus(
+        "+".join(names),
+        [file for corpus in corpora for file in corpus.files],
+        [clip for corpus in corpora for clip in corpus.clips],
+        np.concatenate([corpus.labels for corpus in corpora]),
+        _told_with(names, [corpus.speakers for corpus in corpora]),
+        _told_with(names, [corpus.texts for corpus in corpora]),
+        np.repeat(names, [len(corpus.files) for corpus in corpora]),
+        any(corpus.synthetic for corpus in corpora),
+        corpora[0].extractor,
+        tuple(source for corpus in corpora for source in corpus.sources),
+    )
+
+
+def _told_with(names: Sequence[str], columns: Sequence[Strings | None]) -> Strings | None:
+    if any(column is None for column in columns):
+        return None
+    return np.array([f"{name}/{value}" for name, column in zip(names, columns, strict=True) for value in column])  # type: ignore[union-attr]
 
 
 def read_corpus(spec: str, progress: bool = False) -> Corpus:
@@ -88,16 +150,21 @@ def read_corpus(spec: str, progress: bool = False) -> Corpus:
         extractor = extractor_from_spec(table.spec)
         if extractor.spec != table.spec:
             raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
-        name = Path(spec).name
-        labels, speakers = np.array(table.labels), _speakers(table.speakers)
-        return Corpus(name, table.files, table.features, labels, speakers, table.synthetic, extractor)
+        return Corpus(
+            Path(spec).name, table.files, table.features, np.array(table.labels), _known(table.speakers),
+            _known(table.texts), None, table.synthetic, extractor,
+        )  # fmt: skip
     dataset = open_dataset(spec)
     clips = list(tqdm(dataset.clips(), desc=dataset.name, unit="clip", disable=not progress, leave=False))
     files = [str(clip.path) for clip in clips]
-    labels = np.array([clip.label for clip in clips])
-    name = dataset.name if dataset.name not in ("folder", "manifest") else dataset.root.name
-    return Corpus(name, files, files, labels, _speakers([clip.speaker for clip in clips]), dataset.synthetic)
+    own = dataset.name in ("folder", "manifest")
+    name = dataset.root.name if own else dataset.name
+    return Corpus(
+        name, files, files, np.array([clip.label for clip in clips]), _known([clip.speaker for clip in clips]),
+        _known([clip.text for clip in clips]), None, dataset.synthetic,
+        sources=(name if own else f"{dataset.title} ({dataset.licence})",),
+    )  # fmt: skip
 
 
-def _speakers(speakers: Sequence[str | None]) -> npt.NDArray[np.str_] | None:
-    return None if any(speaker is None for speaker in speakers) else np.array(speakers)
+def _known(values: Sequence[str | None]) -> Strings | None:
+    return None if any(value is None for value in values) else np.array(values)

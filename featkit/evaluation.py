@@ -18,10 +18,9 @@ from tqdm import tqdm
 
 from featkit import metrics
 from featkit.backend import quietly
-from featkit.classifier import SERClassifier, column
+from featkit.classifier import Recogniser, column
 from featkit.errors import DataError, LeakageError
 from featkit.extraction import clip_list
-from featkit.features.base import Features
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: SERClassifier,
+    classifier: Recogniser,
     X: Any,
     y: Any,
     groups: Any = None,
@@ -141,8 +140,8 @@ def evaluate(
     >>> result.ua, result.protocol
     (1.0, 'leave one of 3 speakers out')
     """
-    if not isinstance(classifier, SERClassifier):
-        raise DataError(f"evaluate takes an SERClassifier, not a {type(classifier).__name__}.")
+    if not isinstance(classifier, Recogniser):
+        raise DataError(f"evaluate takes an estimator of featkit, not a {type(classifier).__name__}.")
     clips, y = clip_list(X), column(y, "label")
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)
@@ -165,8 +164,8 @@ def evaluate(
 
 
 def _run_fold(
-    classifier: SERClassifier,
-    clips: list[Features],
+    classifier: Recogniser,
+    clips: list[Any],
     y: npt.NDArray[Any],
     speakers: npt.NDArray[Any] | None,
     train: npt.NDArray[np.intp],
@@ -177,9 +176,10 @@ def _run_fold(
     fold = clone(classifier).set_params(n_jobs=None, progress=False)
     heard = None if speakers is None else speakers[train]
     fold.fit([clips[i] for i in train], y[train], groups=heard)
-    if getattr(fold.backend_, "interrupted_", False):  # half a fold is no score
+    if any(getattr(member.backend_, "interrupted_", False) for member in fold.members()):  # half a fold is no score
         raise KeyboardInterrupt
-    proba = fold.predict_proba([clips[i] for i in test])
+    told = {} if speakers is None or not fold.transductive else {"groups": speakers[test]}
+    proba = fold.predict_proba([clips[i] for i in test], **told)
     return fold.classes_, proba, time.process_time() - start
 
 

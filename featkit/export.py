@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +16,15 @@ from onnx import TensorProto
 
 from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
 from featkit.backend import Backend
+from featkit.card import model_card
 from featkit.errors import ExportError
 from featkit.extraction import clip_list, extract_one
-from featkit.features.base import Features
+from featkit.features.base import Bundle, Features, stack
 from featkit.graph import GraphBuilder, session
 from featkit.runtime import RECIPE_FORMAT, RECIPE_KEY, Model
 
 if TYPE_CHECKING:
-    from featkit.classifier import SERClassifier
+    from featkit.classifier import Recogniser, SERClassifier
 
 TOLERANCE = 1e-4
 """Largest difference of a probability that is allowed between the exported and the trained model."""
@@ -32,20 +35,28 @@ class ExportReport:
     """What was written and how closely it answers as the trained estimator."""
 
     path: Path
-    input: str
+    inputs: tuple[str, ...]
+    """What the graph reads: "wave", or features."""
     n_bytes: int
     n_checked: int
     max_difference: float
 
 
 def export(
-    classifier: SERClassifier, path: Path, *, clips: Any = None, scores: dict[str, Any] | None = None
+    classifier: Recogniser,
+    path: Path,
+    *,
+    clips: Any = None,
+    scores: dict[str, Any] | None = None,
+    corpora: Sequence[str] = (),
 ) -> ExportReport:
-    """Write ``classifier`` to one ONNX file, or refuse.
+    """Write ``classifier`` to one ONNX file, or refuse. A model card, PATH.md, is written beside it.
 
     The input is the waveform (batch, samples) at 16 000 Hz where the features are a graph, else the feature view that
-    the backend reads. The outputs are ``label`` (batch,) and ``probabilities`` (batch, classes). The metadata entry
-    "featkit" holds the recipe as JSON.
+    the backend reads; of several members each has its own. The outputs are ``label`` (batch,) and ``probabilities``
+    (batch, classes). The metadata entry "featkit" holds the recipe as JSON. With ``normalise="speaker"`` the input are
+    features that the runtime has normalised, and a third output ``population`` (2, dims) tells mean and deviation over
+    the training clips.
 
     Parameters
     ----------
@@ -58,6 +69,8 @@ def export(
         or synthetic speech if none of their files is there any more.
     scores
         Measured scores for the recipe, e.g. ``evaluate(...).summary()``.
+    corpora
+        What the clips are from, with licence, for the recipe.
 
     Raises
     ------
@@ -66,26 +79,23 @@ def export(
     """
     from sklearn.utils.validation import check_is_fitted
 
-    check_is_fitted(classifier, "backend_")
-    extractor, backend = classifier.extractor_, classifier.backend_
+    check_is_fitted(classifier, "classes_")
+    members = classifier.members()
     labels = [str(label) for label in classifier.classes_]
-    front = extractor.to_onnx(backend.consumes)
-    model = _assemble(front, backend, labels)
+    fronts = _fronts(members)
+    model = _assemble(members, fronts, labels)
+    licences = {member.extractor_.licence for member in members if member.extractor_.licence}
     recipe: dict[str, Any] = {
         "format": RECIPE_FORMAT,
         "featkit_version": _version(),
         "labels": labels,
         "sample_rate": SAMPLE_RATE,
-        "input": "wave" if front is not None else backend.consumes,
-        "min_samples": extractor.min_samples,
-        "pad_short": classifier.pad_short,
-        "features": extractor.spec,
-        "feature_hash": extractor.spec_hash,
-        "view": backend.consumes,
-        "backend": {"name": backend.name, "params": _settings(backend)},
-        "data": classifier.data_,
+        "min_samples": max(member.extractor_.min_samples for member in members),
+        "pad_short": all(member.pad_short for member in members),
+        "members": [_told(member, front) for member, front in zip(members, fronts, strict=True)],
+        "data": members[0].data_ | ({"corpora": list(corpora)} if corpora else {}),
         "scores": scores,
-        "licence": [extractor.licence] if extractor.licence else [],
+        "licence": sorted(licences),
     }
     entry = model.metadata_props.add()
     entry.key, entry.value = RECIPE_KEY, json.dumps(recipe, sort_keys=True, default=_plain)
@@ -93,47 +103,124 @@ def export(
 
     content = model.SerializeToString()
     # Training files that were moved since are no obstacle; clips that are named now must be there.
-    checked = [clip for clip in classifier.check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
+    checked = [clip for clip in members[0].check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
     checked = checked or _made_speech()
     difference = _prove(classifier, content, checked)
+    inputs = [value.name for value in model.graph.input]
+    card = model_card(json.loads(entry.value), inputs, path.name, len(content), _latency(content, checked))
     path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, content)
+    _write(path.with_suffix(".md"), card.encode())
+    return ExportReport(path, tuple(inputs), len(content), len(checked), difference)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace the file whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         draft.write_bytes(content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    return ExportReport(path, recipe["input"], len(content), len(checked), difference)
 
 
-def _assemble(front: Any, backend: Backend, labels: list[str]) -> onnx.ModelProto:
-    g, back = GraphBuilder("featkit"), backend.to_onnx()
-    if front is not None:
-        features = g.include(front, g.input("wave", ["batch", "samples"]))
-    else:
-        axes = back.graph.input[0].type.tensor_type.shape.dim
-        features = g.input(backend.consumes, [axis.dim_value or axis.dim_param for axis in axes])
-    probabilities = g.include(back, features)
-    index = g.op("ArgMax", probabilities, axis=1, keepdims=0)
+def _latency(content: bytes, clips: list[Any]) -> tuple[float, float] | None:
+    """Median seconds from a clip in memory to its label, and seconds of that clip; None where there is no audio."""
+    waves = [as_wave(clip, name_of(clip, i)) for i, clip in enumerate(clips) if not isinstance(clip, Features | Bundle)]
+    model = Model(content, "the exported model")
+    if not waves or model.normalise:
+        return None
+    wave = sorted(waves, key=len)[len(waves) // 2]
+    wave = at_least(wave, model.recipe["min_samples"], True)
+    model.predict_proba([wave])  # the first call is slower
+    spent = []
+    for _ in range(5):
+        start = time.perf_counter()
+        model.predict_proba([wave])
+        spent.append(time.perf_counter() - start)
+    return sorted(spent)[2], wave.size / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class _Front:
+    """How a member's features come into the graph: computed from the wave by ``graph``, or given as ``input``."""
+
+    input: str
+    graph: Any = None
+
+
+def _fronts(members: Sequence[SERClassifier]) -> list[_Front]:
+    """One for each member; members that read the same share it."""
+    shared: dict[tuple[str, str], _Front] = {}
+    for member in members:
+        extractor, view = member.extractor_, member.backend_.consumes
+        if member.normalise and len(members) > 1:
+            raise ExportError("A member with normalise='speaker' is exported alone, not as one of several.")
+        if (extractor.spec_hash, view) not in shared:
+            graph = None if member.normalise else extractor.to_onnx(view)
+            name = view if len(members) == 1 else f"{extractor.name}_{view}"
+            shared[extractor.spec_hash, view] = _Front("wave", graph) if graph is not None else _Front(name)
+    found = [shared[member.extractor_.spec_hash, member.backend_.consumes] for member in members]
+    named: dict[str, _Front] = {}
+    for i, front in enumerate(found):  # the same set with two settings
+        if front.graph is None and named.setdefault(front.input, front) is not front:
+            found[i] = _Front(f"{front.input}_{i + 1}")
+    return found
+
+
+def _told(member: SERClassifier, front: _Front) -> dict[str, Any]:
+    """One member in the recipe."""
+    extractor, backend = member.extractor_, member.backend_
+    return {
+        "input": front.input,
+        "features": extractor.spec,
+        "feature_hash": extractor.spec_hash,
+        "view": backend.consumes,
+        "normalise": member.normalise,
+        "backend": {"name": backend.name, "params": _settings(backend)},
+    }
+
+
+def _assemble(members: Sequence[SERClassifier], fronts: Sequence[_Front], labels: list[str]) -> onnx.ModelProto:
+    g = GraphBuilder("featkit")
+    wave = g.input("wave", ["batch", "samples"]) if any(front.graph is not None for front in fronts) else ""
+    values: dict[int, str] = {}  # by front: what two members read is computed once
+    probabilities = []
+    for member, front in zip(members, fronts, strict=True):
+        back = member.backend_.to_onnx()
+        if id(front) not in values and front.graph is not None:
+            values[id(front)] = g.include(front.graph, wave)
+        elif id(front) not in values:
+            axes = back.graph.input[0].type.tensor_type.shape.dim
+            values[id(front)] = g.input(front.input, [axis.dim_value or axis.dim_param for axis in axes])
+        probabilities.append(g.include(back, values[id(front)]))
+    mean = probabilities[0] if len(members) == 1 else g.op("Mean", *probabilities)
+    index = g.op("ArgMax", mean, axis=1, keepdims=0)
     label = g.op("Gather", g.constant(np.array(labels, dtype=object), object), index, axis=0)
     g.output(label, "label", ["batch"], TensorProto.STRING)
-    g.output(probabilities, "probabilities", ["batch", len(labels)])
+    g.output(mean, "probabilities", ["batch", len(labels)])
+    if members[0].normalise:
+        g.output(g.constant(members[0].population_), "population", members[0].population_.shape)
     return g.model()
 
 
-def _prove(classifier: SERClassifier, content: bytes, clips: list[Any]) -> float:
+def _prove(classifier: Recogniser, content: bytes, clips: list[Any]) -> float:
     """Run both on the clips; return the largest difference of a probability, or refuse."""
     model = Model(content, "the exported model")
-    extracted = [clip for clip in clips if isinstance(clip, Features)]
-    largest = _prove_backend(classifier, extracted) if extracted else 0.0
+    extracted = [clip for clip in clips if isinstance(clip, Features | Bundle)]
+    largest = _prove_backends(classifier, extracted) if extracted else 0.0
+    short, pad_short = model.recipe["min_samples"], model.recipe["pad_short"]
     waves = [
-        at_least(as_wave(clip, name_of(clip, i)), classifier.extractor_.min_samples, classifier.pad_short)
+        at_least(as_wave(clip, name_of(clip, i)), short, pad_short)
         for i, clip in enumerate(clips)
-        if not isinstance(clip, Features)
+        if not isinstance(clip, Features | Bundle)
     ] or _made_speech()
-    expected = classifier.predict_proba(waves)
-    largest = max(largest, _compare(classifier, expected, model.predict_proba(waves), model.predict(waves)))
-    if model.input == "wave":  # and as a batch of equal lengths, which the graph must take as well
+    one = ["the same speaker"] * len(waves) if classifier.transductive else None
+    if one and len(waves) < 2:
+        waves, one = waves * 2, one * 2
+    expected, got = classifier.predict_proba(waves, one), model.predict_proba(waves, one)
+    largest = max(largest, _compare(classifier, expected, got, model.predict(waves, one)))
+    if model.inputs == ["wave"]:  # and as a batch of equal lengths, which the graph must take as well
         longest = max(wave.size for wave in waves)
         batch = np.stack([np.pad(wave, (0, longest - wave.size)) for wave in waves])
         together = session(content).run(None, {"wave": batch})
@@ -141,17 +228,20 @@ def _prove(classifier: SERClassifier, content: bytes, clips: list[Any]) -> float
     return largest
 
 
-def _prove_backend(classifier: SERClassifier, features: list[Features]) -> float:
-    """The classifier part on real features, where the estimator was trained on a table and no audio is at hand."""
-    backend = session(classifier.backend_.to_onnx())
-    name = backend.get_inputs()[0].name
-    view = classifier.backend_.consumes
-    rows = [extract_one(clip, f"clip {i}", classifier.extractor_, view, False) for i, clip in enumerate(features)]
-    got = np.concatenate([backend.run(None, {name: row.values[None]})[0] for row in rows])
-    return _compare(classifier, classifier.predict_proba(rows), got, classifier.classes_[got.argmax(axis=1)])
+def _prove_backends(classifier: Recogniser, clips: list[Any]) -> float:
+    """The classifiers on real features, where the estimator was trained on a table and no audio is at hand."""
+    largest = 0.0
+    for member in classifier.members():
+        backend = session(member.backend_.to_onnx())
+        name, view = backend.get_inputs()[0].name, member.backend_.consumes
+        rows = [extract_one(clip, f"clip {i}", member.extractor_, view, False) for i, clip in enumerate(clips)]
+        expected = member.backend_.predict_proba(stack([row.values for row in rows], view))
+        got = np.concatenate([backend.run(None, {name: row.values[None]})[0] for row in rows])
+        largest = max(largest, _compare(member, expected, got, member.classes_[got.argmax(axis=1)]))
+    return largest
 
 
-def _compare(classifier: SERClassifier, expected: Any, got: Any, labels: Any) -> float:
+def _compare(classifier: Recogniser, expected: Any, got: Any, labels: Any) -> float:
     difference = float(np.abs(np.asarray(expected) - np.asarray(got)).max())
     trained = [str(label) for label in classifier.classes_[np.argmax(expected, axis=1)]]
     changed = [i for i, (a, b) in enumerate(zip(trained, labels, strict=True)) if a != str(b)]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from featkit.audio import as_wave, name_of
 from featkit.augment import Augment
 from featkit.errors import DataError, FeatkitError, FeatureError
-from featkit.features.base import FeatureExtractor, Features, View, find_extractor
+from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,8 @@ def extract_one(
     clip: Any, where: str, extractor: FeatureExtractor, view: View, pad_short: bool, copies: Copies | None = None
 ) -> Features:
     """One clip → one view. `Features` of the same specification, view and copies pass; others are refused."""
+    if isinstance(clip, Bundle):
+        clip = clip.part(extractor.spec_hash, view)
     if not isinstance(clip, Features):
         wave = as_wave(clip, where)
         values = extractor.extract(wave, view, where, pad_short)

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from featkit.audio import SAMPLE_RATE, as_wave, at_least, name_of
+from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
 from featkit.errors import FeatureError, ModelError
-from featkit.features.base import extractor_from_spec, hash_spec
+from featkit.features.base import View, extractor_from_spec, hash_spec
+from featkit.normalise import RunningSpeaker, standardised, statistics_of
 
 RECIPE_KEY = "featkit"
-RECIPE_FORMAT = 1
+RECIPE_FORMAT = 2
 
 
 class Model:
@@ -30,57 +31,116 @@ class Model:
     ----------
     labels
         Emotions, in the order of the columns of ``predict_proba``.
-    input
-        What the graph reads: "wave", "frames" or "functionals".
+    inputs
+        What the graph reads: "wave", or features that featkit computes.
     recipe
-        Everything the file says of itself: features, backend, training data, scores, licence.
+        Everything the file says of itself: members with features and backend, training data, scores, licence.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
         self._session = _session(content, name)
         self.recipe = _recipe(self._session, name)
         self.labels: list[str] = self.recipe["labels"]
-        self.input: str = self.recipe["input"]
-        self._extractor = None
-        if self.input != "wave":
-            try:
-                self._extractor = extractor_from_spec(self.recipe["features"])
-            except FeatureError as error:
-                raise ModelError(f"{name}: {error}") from None
-            if self._extractor.spec_hash != self.recipe["feature_hash"]:
-                raise ModelError(
-                    f"{name}: was trained on {self._extractor.name} with specification {self.recipe['feature_hash']}; "
-                    f"the installed one is {self._extractor.spec_hash}. Install the featkit and plug-in versions it "
-                    f"was trained with (featkit {self.recipe['featkit_version']}), or train again."
-                )
+        members = {member["input"]: member for member in self.recipe["members"]}
+        self.inputs: list[str] = list(members)
+        self._readers = {key: _Reader(member, self.recipe, name) for key, member in members.items() if key != "wave"}
+        self.normalise: str | None = self.recipe["members"][0]["normalise"]
 
-    def predict_proba(self, clips: Sequence[Any]) -> npt.NDArray[np.float32]:
+    def predict_proba(self, clips: Sequence[Any], speakers: Sequence[Any] | None = None) -> npt.NDArray[np.float32]:
         """Probabilities of each emotion. A list of paths or waves (n_samples,) at 16 000 Hz -> (n, classes).
 
-        Clips run one by one, so an answer never depends on its neighbours.
+        Clips run one by one, so an answer never depends on its neighbours; but of a model that was trained with
+        ``normalise="speaker"`` it depends on the other clips of its speaker, and ``speakers`` (n,) must be told.
         """
         if isinstance(clips, (str, os.PathLike)):
             raise ModelError(f"Give a list of clips: [{str(clips)!r}].")
-        rows = [self._run(clip, name_of(clip, i)) for i, clip in enumerate(clips)]
+        if self.normalise:
+            return self._by_speaker(clips, speakers)
+        rows = [self._run(self._values(clip, name_of(clip, i))) for i, clip in enumerate(clips)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
 
-    def predict(self, clips: Sequence[Any]) -> npt.NDArray[np.str_]:
+    def follow(self, prior: float | None = None) -> Follower:
+        """For clips of one speaker as they come: each is normalised by what was heard of the speaker so far.
+
+        ``prior`` says how many clips (for frames: frames) the training speakers count for; default 10 clips or 3 000
+        frames, half a minute.
+        """
+        if not self.normalise:
+            raise ModelError(
+                "This model hears every clip for itself; only one with normalise='speaker' can follow one."
+            )
+        return Follower(self, prior)
+
+    def predict(self, clips: Sequence[Any], speakers: Sequence[Any] | None = None) -> npt.NDArray[np.str_]:
         """The most probable emotion of each clip. -> (n,)."""
-        labels: npt.NDArray[np.str_] = np.array(self.labels)[self.predict_proba(clips).argmax(axis=1)]
+        labels: npt.NDArray[np.str_] = np.array(self.labels)[self.predict_proba(clips, speakers).argmax(axis=1)]
         return labels
 
-    def _run(self, clip: Any, where: str) -> npt.NDArray[np.float32]:
-        wave, pad_short = as_wave(clip, where), self.recipe["pad_short"]
-        if self._extractor is None:
-            value: npt.NDArray[np.float32] = at_least(wave, self.recipe["min_samples"], pad_short, where)
-        else:
-            value = self._extractor.extract(wave, self.recipe["view"], where, pad_short)
-        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {self.input: value[None]})[0]
+    def _values(self, clip: Any, where: str) -> dict[str, npt.NDArray[np.float32]]:
+        """What the graph reads of one clip, by the name of the input."""
+        wave, short, pad_short = as_wave(clip, where), self.recipe["min_samples"], self.recipe["pad_short"]
+        wave = at_least(wave, short, pad_short, where)
+        return {key: self._readers[key](wave, where) if key in self._readers else wave for key in self.inputs}
+
+    def _run(self, values: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        feed = {key: value[None] for key, value in values.items()}
+        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], feed)[0]
         return probabilities
 
+    def _by_speaker(self, clips: Sequence[Any], speakers: Sequence[Any] | None) -> npt.NDArray[np.float32]:
+        if speakers is None or len(speakers) != len(clips):
+            raise ModelError(
+                "This model judges a clip beside the others of its speaker (normalise='speaker'): give one speaker for "
+                "each clip, or follow one speaker clip by clip with Model.follow()."
+            )
+        (key,) = self.inputs
+        values = [self._values(clip, name_of(clip, i))[key] for i, clip in enumerate(clips)]
+        about = statistics_of(values, speakers)
+        rows = [self._run({key: standardised(value, about[who])}) for value, who in zip(values, speakers, strict=True)]
+        return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
+
     def __repr__(self) -> str:
-        backend = self.recipe["backend"]["name"]
-        return f"<featkit model: {self.input} -> {backend} -> {', '.join(self.labels)}>"
+        backends = "+".join(member["backend"]["name"] for member in self.recipe["members"])
+        return f"<featkit model: {', '.join(self.inputs)} -> {backends} -> {', '.join(self.labels)}>"
+
+
+class Follower:
+    """One speaker, clip by clip. Made by `Model.follow`."""
+
+    def __init__(self, model: Model, prior: float | None) -> None:
+        self._model = model
+        (member,) = model.recipe["members"]
+        (value,) = model._session.get_inputs()
+        shape = [1, *(100 if isinstance(axis, str) else axis for axis in value.shape[1:])]  # any features will do
+        (population,) = model._session.run(["population"], {value.name: np.zeros(shape, dtype=np.float32)})
+        by_frames = member["view"] == "frames"
+        self._voice = RunningSpeaker(population, (3_000 if by_frames else 10) if prior is None else prior)
+
+    def predict_proba(self, clip: Any) -> npt.NDArray[np.float32]:
+        """Probabilities of one clip, path or wave (n_samples,), that is heard now. -> (classes,)."""
+        values = self._model._values(clip, name_of(clip, 0))
+        found: npt.NDArray[np.float32] = self._model._run({key: self._voice(value) for key, value in values.items()})[0]
+        return found
+
+
+class _Reader:
+    """Computes the features of one input with the extractor of its recipe, if that is the one it was trained with."""
+
+    def __init__(self, member: dict[str, Any], recipe: dict[str, Any], name: str) -> None:
+        try:
+            self._extractor = extractor_from_spec(member["features"])
+        except FeatureError as error:
+            raise ModelError(f"{name}: {error}") from None
+        if self._extractor.spec_hash != member["feature_hash"]:
+            raise ModelError(
+                f"{name}: was trained on {self._extractor.name} with specification {member['feature_hash']}; "
+                f"the installed one is {self._extractor.spec_hash}. Install the featkit and plug-in versions it "
+                f"was trained with (featkit {recipe['featkit_version']}), or train again."
+            )
+        self._view: View = member["view"]
+
+    def __call__(self, wave: Wave, where: str) -> npt.NDArray[np.float32]:
+        return self._extractor.extract(wave, self._view, where)
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -120,27 +180,39 @@ def _recipe(session: onnxruntime.InferenceSession, name: str) -> dict[str, Any]:
         raise ModelError(f"{name}: is an ONNX model, but not one that featkit wrote: it holds no recipe.")
     try:
         recipe: dict[str, Any] = json.loads(text)
-        newer = recipe["format"] > RECIPE_FORMAT
-        if not newer and not _describes(recipe, session):
+        form = recipe["format"]
+        if form == RECIPE_FORMAT and not _describes(recipe, session):
             raise ValueError("its parts contradict each other")
+        other = "Update featkit" if form > RECIPE_FORMAT else "Export it again"
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"{name}: its recipe is damaged ({error}); export it again.") from None
-    if newer:
-        form = recipe["format"]
-        raise ModelError(f"{name}: has recipe format {form}; this featkit reads {RECIPE_FORMAT}. Update featkit.")
+    if form != RECIPE_FORMAT:
+        raise ModelError(f"{name}: has recipe format {form}; this featkit reads {RECIPE_FORMAT}. {other}.")
     return recipe
 
 
 def _describes(recipe: dict[str, Any], session: onnxruntime.InferenceSession) -> bool:
     """Whether the recipe fits its own graph, and what is used of it later is of the right kind."""
-    kinds = {"view": str, "min_samples": int, "pad_short": bool, "backend": dict, "featkit_version": str, "data": dict}
+    kinds = {"min_samples": int, "pad_short": bool, "featkit_version": str, "data": dict, "licence": list}
+    outputs = [value.name for value in session.get_outputs()]
+    members = recipe["members"]
+    normalised = [member["normalise"] for member in members if member["normalise"]]
     return (
         all(isinstance(recipe[key], kind) for key, kind in kinds.items())
-        and [value.name for value in session.get_inputs()] == [recipe["input"]]
-        and [value.name for value in session.get_outputs()] == ["label", "probabilities"]
+        and {value.name for value in session.get_inputs()} == {member["input"] for member in members}
+        and outputs == ["label", "probabilities", *(["population"] if normalised else [])]
         and session.get_outputs()[1].shape[1] == len(recipe["labels"])
         and isinstance(recipe["scores"], dict | None)
-        and isinstance(recipe["licence"], list)
         and recipe["sample_rate"] == SAMPLE_RATE
-        and hash_spec(recipe["features"]) == recipe["feature_hash"]
+        and normalised in ([], ["speaker"])
+        and (not normalised or len(members) == 1)
+        and all(_describes_member(member) for member in members)
+    )
+
+
+def _describes_member(member: dict[str, Any]) -> bool:
+    return (
+        member["view"] in ("frames", "functionals")
+        and isinstance(member["backend"]["name"], str)
+        and hash_spec(member["features"]) == member["feature_hash"]
     )

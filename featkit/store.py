@@ -16,17 +16,18 @@ from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
 
 RECIPE_KEY = b"featkit"
-_ABOUT = ("file", "label", "speaker")
+_ABOUT = ("file", "label", "speaker", "text")
 _MANY = 20  # so many numeric columns are features, not notes in a manifest
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """Features of many clips with what is known of each. ``labels`` and ``speakers`` hold None where unknown."""
+    """Features of many clips with what is known of each: None in ``labels``, ``speakers``, ``texts`` where unknown."""
 
     files: Sequence[str]
     labels: Sequence[str | None]
     speakers: Sequence[str | None]
+    texts: Sequence[str | None]
     features: Sequence[Features]
     names: Sequence[str]
     spec: dict[str, Any]
@@ -41,7 +42,7 @@ class FeatureTable:
 
 
 def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
-    """Write Parquet: columns file, label, speaker, then one per functional, or one list column of frames.
+    """Write Parquet: columns file, label, speaker, text, then one per functional, or one list column of frames.
 
     The file is replaced only when it is complete. pandas, polars and DuckDB read it without featkit.
     """
@@ -53,7 +54,7 @@ def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
         raise DataError(f"{path}: there is no clip to write.")
     columns: dict[str, Any] = {
         key: pa.array(values, pa.string())
-        for key, values in zip(_ABOUT, (table.files, table.labels, table.speakers), strict=True)
+        for key, values in zip(_ABOUT, (table.files, table.labels, table.speakers, table.texts), strict=True)
     }
     values = [clip.values for clip in table.features]
     if table.view == "functionals":
@@ -135,9 +136,9 @@ def read_table(path: str | os.PathLike[str]) -> FeatureTable:
         values = np.split(flat, rows.offsets.to_numpy()[1:-1])
     if not all(np.isfinite(row).all() for row in values):
         raise FeatureError(f"{path}: holds values that are not finite; extract it again.")
-    files, labels, speakers = (arrow[key].to_pylist() for key in _ABOUT)
+    files, labels, speakers, texts = (arrow[key].to_pylist() for key in _ABOUT)
     features = [Features(row, view, spec_hash) for row in values]
-    return FeatureTable(files, labels, speakers, features, names, recipe["features"], synthetic)
+    return FeatureTable(files, labels, speakers, texts, features, names, recipe["features"], synthetic)
 
 
 def _pyarrow() -> tuple[Any, Any]:

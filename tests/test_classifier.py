@@ -128,6 +128,7 @@ def test_parameters_reach_inside_where_the_part_is_a_name() -> None:
         "backend": "svm",
         "augment": None,
         "copies": 4,
+        "normalise": None,
         "random_state": 0,
         "pad_short": False,
         "n_jobs": None,

@@ -124,9 +124,10 @@ def test_the_module_runs_as_a_program() -> None:
 
 def test_fit_writes_a_model_that_knows_its_score(model: Path) -> None:
     recipe = load(model).recipe
-    assert recipe["input"] == "wave"
+    assert recipe["members"][0]["input"] == "wave"
     assert recipe["data"] == {
         "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+        "corpora": ["manifest.csv"],
     }  # fmt: skip
     assert recipe["scores"]["protocol"] == "leave one of 4 speakers out"
     assert 0 <= recipe["scores"]["UA"] <= 1
@@ -188,7 +189,7 @@ def test_export_refuses_what_is_no_estimator(tmp_path: Path) -> None:
     result = run("export", tmp_path / "x.joblib", "-o", tmp_path / "m.onnx")
     assert (result.exit_code, result.stderr) == (
         1,
-        f"Error: {tmp_path}/x.joblib: holds a dict, not an SERClassifier.\n",
+        f"Error: {tmp_path}/x.joblib: holds a dict, not an estimator of featkit.\n",
     )
     (tmp_path / "y.joblib").write_bytes(b"nothing")
     result = run("export", tmp_path / "y.joblib", "-o", tmp_path / "m.onnx")

@@ -73,7 +73,7 @@ def test_a_killed_fit_goes_on_to_the_model_of_an_uninterrupted_one(manifest: Pat
     whole = run("fit", *words, "-o", tmp_path / "b.onnx")
     assert whole.exit_code == 0, whole.output
     np.testing.assert_array_equal(probabilities(tmp_path / "a.onnx"), probabilities(tmp_path / "b.onnx"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.md", "a.onnx", "b.md", "b.onnx"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")

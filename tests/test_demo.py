@@ -22,7 +22,7 @@ def test_the_demo_leaves_models_and_results(
     assert "SYNTHETIC speech, mfcc39, leave one of 3 speakers out" in printed
     for name in ("svm", "xgboost", "cnn_lstm"):
         model = load(tmp_path / "out" / f"{name}.onnx")
-        assert model.input == "wave"
+        assert model.inputs == ["wave"]
         assert model.recipe["scores"]["synthetic"] is True
         assert model.predict([synthesise("anger", 0, 0, 0)])[0] in model.labels
         assert f"| {name}" in printed

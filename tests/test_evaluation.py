@@ -186,5 +186,5 @@ def test_more_folds_than_clips_of_any_emotion_are_refused() -> None:
 
 
 def test_only_our_estimator_is_evaluated() -> None:
-    with pytest.raises(DataError, match="evaluate takes an SERClassifier, not a GridSearchCV"):
+    with pytest.raises(DataError, match="evaluate takes an estimator of featkit, not a GridSearchCV"):
         evaluate(GridSearchCV(SERClassifier(), {}), X, LABELS, GROUPS)  # type: ignore[arg-type]

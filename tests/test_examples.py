@@ -23,7 +23,7 @@ for features, backend in [("energy", "svm"), ("mfcc39", "logistic"), ("energy+mf
     clf = SERClassifier(features, backend).fit(X, y)
     clf.export("model.onnx")
     np.testing.assert_allclose(load("model.onnx").predict_proba(X), clf.predict_proba(X), atol=1e-4)
-    print(features, backend, load("model.onnx").input)
+    print(features, backend, *load("model.onnx").inputs)
 """
 
 

@@ -54,7 +54,7 @@ def exported(
 
 def test_it_is_one_checked_file_from_wave_to_label(exported: Any) -> None:
     _, path, report = exported
-    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    assert {file.name for file in path.parent.iterdir()} == {"model.onnx", "model.md"}
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
@@ -64,7 +64,7 @@ def test_it_is_one_checked_file_from_wave_to_label(exported: Any) -> None:
     label, probabilities = model.graph.output
     assert (label.name, label.type.tensor_type.elem_type) == ("label", onnx.TensorProto.STRING)
     assert (probabilities.name, probabilities.type.tensor_type.elem_type) == ("probabilities", onnx.TensorProto.FLOAT)
-    assert (report.path, report.input, report.n_bytes) == (path, "wave", path.stat().st_size)
+    assert (report.path, report.inputs, report.n_bytes) == (path, ("wave",), path.stat().st_size)
     assert report.n_checked == 3
     assert report.max_difference <= TOLERANCE
 
@@ -91,17 +91,20 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     classifier, path, _ = exported
     recipe = recipe_of(path)
     assert set(recipe) == {
-        "format", "featkit_version", "labels", "sample_rate", "input", "min_samples", "pad_short", "features",
-        "feature_hash", "view", "backend", "data", "scores", "licence",
+        "format", "featkit_version", "labels", "sample_rate", "min_samples", "pad_short", "members", "data", "scores",
+        "licence",
     }  # fmt: skip
+    (member,) = recipe["members"]
+    assert set(member) == {"input", "features", "feature_hash", "view", "normalise", "backend"}
     assert recipe["labels"] == list(EMOTIONS)
     assert recipe["sample_rate"] == 16_000
     assert recipe["min_samples"] == 400
-    assert recipe["feature_hash"] == hash_spec(recipe["features"]) == classifier.extractor_.spec_hash
-    assert recipe["view"] == classifier.backend_.consumes
-    assert recipe["backend"]["name"] == classifier.backend_.name
+    assert member["feature_hash"] == hash_spec(member["features"]) == classifier.extractor_.spec_hash
+    assert member["view"] == classifier.backend_.consumes
+    assert member["normalise"] is None
+    assert member["backend"]["name"] == classifier.backend_.name
     settings = classifier.backend_.get_params().keys() - {"n_jobs", "progress"}
-    assert recipe["backend"]["params"].keys() == settings
+    assert member["backend"]["params"].keys() == settings
     assert recipe["data"] == {
         "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
     }  # fmt: skip
@@ -119,7 +122,7 @@ def test_opensmile_models_start_at_the_features_and_name_the_licence(tmp_path: P
     view = classifier.backend_.consumes
     model = onnx.load(path)
     axes = model.graph.input[0].type.tensor_type.shape.dim
-    assert (model.graph.input[0].name, report.input) == (view, view)
+    assert (model.graph.input[0].name, report.inputs) == (view, (view,))
     assert [axis.dim_value or axis.dim_param for axis in axes] == shape
     assert recipe_of(path)["licence"] == ["openSMILE features: research and private use only (audEERING licence)"]
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
@@ -157,12 +160,12 @@ def test_a_graph_that_answers_otherwise_is_refused_and_the_old_file_stays(
     with pytest.raises(ExportError, match=r"does not answer as the trained one: .* Nothing was written"):
         classifier.export(path)
     assert path.read_bytes() == old
-    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert {file.name for file in tmp_path.iterdir()} <= {"model.onnx", "model.md"}
 
 
 def test_a_label_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = SERClassifier().fit(extracted("functionals"), LABELS)
-    monkeypatch.setattr("featkit.export.Model.predict", lambda self, clips: ["sadness"] * len(clips))
+    monkeypatch.setattr("featkit.export.Model.predict", lambda self, clips, speakers: ["sadness"] * len(clips))
     with pytest.raises(ExportError, match=r"labels on \d of \d clips"):
         classifier.export(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
@@ -172,7 +175,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").mkdir()
     with pytest.raises(OSError, match=r"model\.onnx"):
         fitted().export(tmp_path / "model.onnx")
-    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert {file.name for file in tmp_path.iterdir()} <= {"model.onnx", "model.md"}
 
 
 # The clips it is checked on
@@ -227,9 +230,10 @@ def test_settings_of_numpy_are_written_as_numbers(tmp_path: Path) -> None:
     classifier = SERClassifier(MFCC39(n_mfcc=np.int64(13)), backend).fit(WAVES, LABELS)
     classifier.export(tmp_path / "model.onnx", scores={"recalls": np.array([0.5, 1.0])})
     recipe = recipe_of(tmp_path / "model.onnx")
-    assert recipe["backend"]["params"]["n_estimators"] == 3
-    assert recipe["backend"]["params"]["learning_rate"] == 0.5
-    assert recipe["features"]["params"]["n_mfcc"] == 13
+    (member,) = recipe["members"]
+    assert member["backend"]["params"]["n_estimators"] == 3
+    assert member["backend"]["params"]["learning_rate"] == 0.5
+    assert member["features"]["params"]["n_mfcc"] == 13
     assert recipe["scores"] == {"recalls": [0.5, 1.0]}
 
 

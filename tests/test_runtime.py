@@ -51,6 +51,10 @@ def setting(**entries: Any) -> Tamper:
     return lambda recipe: recipe.update(entries)
 
 
+def of_member(**entries: Any) -> Tamper:
+    return lambda recipe: recipe["members"][0].update(entries)
+
+
 # What it answers
 
 
@@ -62,7 +66,7 @@ def test_answers_as_the_estimator_on_paths_and_waves(models: dict[str, Path], tm
         np.testing.assert_allclose(model.predict_proba(clips), classifier.predict_proba(WAVES[:4]), atol=1e-4)
         assert model.predict(clips).tolist() == classifier.predict(WAVES[:4]).tolist()
     assert model.labels == list(EMOTIONS)
-    assert model.input == ("wave" if name.startswith("mfcc39") else classifier.backend_.consumes)
+    assert model.inputs == ["wave" if name.startswith("mfcc39") else classifier.backend_.consumes]
 
 
 def test_no_clips_have_no_probabilities(models: dict[str, Path]) -> None:
@@ -74,7 +78,7 @@ def test_no_clips_have_no_probabilities(models: dict[str, Path]) -> None:
 def test_it_says_what_it_is(models: dict[str, Path]) -> None:
     model = featkit.load(models["egemaps-svm"])
     assert repr(model) == "<featkit model: functionals -> svm -> anger, neutral, sadness>"
-    assert model.recipe["features"]["name"] == "egemaps"
+    assert model.recipe["members"][0]["features"]["name"] == "egemaps"
 
 
 @pytest.mark.parametrize("name", ["mfcc39-svm", "egemaps-svm"])
@@ -188,17 +192,24 @@ def test_a_model_that_names_other_files_is_refused_even_beside_them(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (setting(format=2), "has recipe format 2; this featkit reads 1. Update featkit"),
+        (setting(format=3), "has recipe format 3; this featkit reads 2. Update featkit"),
+        (setting(format=1), "has recipe format 1; this featkit reads 2. Export it again"),
         (setting(format="1"), "its recipe is damaged"),
         (setting(labels=["anger", "neutral"]), "its recipe is damaged .its parts contradict each other"),
         (setting(labels=None), "its recipe is damaged"),
         (setting(sample_rate=8000), "its parts contradict each other"),
-        (setting(feature_hash="0" * 16), "its parts contradict each other"),
-        (setting(input="functionals"), "its parts contradict each other"),
+        (of_member(feature_hash="0" * 16), "its parts contradict each other"),
+        (of_member(input="functionals"), "its parts contradict each other"),
         (setting(min_samples="400"), "its parts contradict each other"),
         (setting(pad_short=None), "its parts contradict each other"),
-        (lambda recipe: recipe["features"]["params"].update(n_mfcc=20), "its parts contradict each other"),
-        (lambda recipe: recipe.pop("view") and None, "its recipe is damaged .'view'"),
+        (of_member(view="image"), "its parts contradict each other"),
+        (of_member(normalise="speaker"), "its parts contradict each other"),
+        (of_member(normalise="mood"), "its parts contradict each other"),
+        (of_member(backend={"name": 3}), "its parts contradict each other"),
+        (setting(members=[]), "its parts contradict each other"),
+        (setting(members="svm"), "its recipe is damaged"),
+        (lambda recipe: recipe["members"][0]["features"]["params"].update(n_mfcc=20), "its parts contradict"),
+        (lambda recipe: recipe["members"][0].pop("view") and None, "its recipe is damaged .'view'"),
         (lambda recipe: recipe.pop("format") and None, "its recipe is damaged .'format'"),
         (lambda recipe: "{", "its recipe is damaged"),
         (lambda recipe: "[]", "its recipe is damaged"),
@@ -218,8 +229,9 @@ def respecified(**entries: Any) -> Tamper:
     """Another feature specification, with its right hash."""
 
     def change(recipe: dict[str, Any]) -> None:
-        recipe["features"].update(entries)
-        recipe["feature_hash"] = hash_spec(recipe["features"])
+        (member,) = recipe["members"]
+        member["features"].update(entries)
+        member["feature_hash"] = hash_spec(member["features"])
 
     return change
 

@@ -25,7 +25,13 @@ def table(view: View) -> FeatureTable:
     extractor = find_extractor("mfcc39")
     clips = extract(WAVES, extractor, view)
     return FeatureTable(
-        ["a.wav", "b ü.wav", "-c.wav"], ["x", "y", None], ["1", None, "2"], clips, extractor.names(view), extractor.spec
+        ["a.wav", "b ü.wav", "-c.wav"],
+        ["x", "y", None],
+        ["1", None, "2"],
+        [None, "a", None],
+        clips,
+        extractor.names(view),
+        extractor.spec,
     )
 
 
@@ -34,7 +40,12 @@ def test_what_was_written_is_read_bit_for_bit(tmp_path: Path, view: View) -> Non
     written = table(view)
     write_table(tmp_path / "t.parquet", written)
     read = read_table(tmp_path / "t.parquet")
-    assert (read.files, read.labels, read.speakers) == (written.files, written.labels, written.speakers)
+    assert (read.files, read.labels, read.speakers, read.texts) == (
+        written.files,
+        written.labels,
+        written.speakers,
+        written.texts,
+    )
     assert (read.view, read.names, read.spec) == (view, written.names, written.spec)
     for got, put in zip(read.features, written.features, strict=True):
         np.testing.assert_array_equal(got.values, put.values)
@@ -44,7 +55,7 @@ def test_what_was_written_is_read_bit_for_bit(tmp_path: Path, view: View) -> Non
 def test_pandas_reads_it_with_a_name_for_every_column(tmp_path: Path) -> None:
     write_table(tmp_path / "t.parquet", table("functionals"))
     frame = pd.read_parquet(tmp_path / "t.parquet")
-    assert list(frame.columns) == ["file", "label", "speaker", *find_extractor("mfcc39").names("functionals")]
+    assert list(frame.columns) == ["file", "label", "speaker", "text", *find_extractor("mfcc39").names("functionals")]
     assert frame["mfcc_1_mean"].dtype == np.float32
 
 

@@ -490,7 +490,7 @@ def test_tune_prints_the_table_and_a_backend_to_paste_and_writes_the_model(manif
     assert len(rows) == 4
     top = max(rows, key=lambda row: float(row["UA"]))
     assert find_backend(top["backend"]).get_params() == best.get_params()
-    params = load(model).recipe["backend"]["params"]
+    params = load(model).recipe["members"][0]["backend"]["params"]
     assert (params["C"], params["kernel"]) == (best.get_params()["C"], best.get_params()["kernel"])
     assert f"Trained mfcc39 + {pasted.strip(chr(39))} on " in result.stdout
 
@@ -522,7 +522,7 @@ def test_tune_searches_settings_of_the_features(manifest: Path, tmp_path: Path) 
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("Best: --features mfcc39:n_mfcc=")]
     assert line.endswith(" --backend svm:kernel=linear")
     n_mfcc = int(line.split("n_mfcc=")[1].split()[0])
-    assert load(model).recipe["features"]["params"]["n_mfcc"] == n_mfcc
+    assert load(model).recipe["members"][0]["features"]["params"]["n_mfcc"] == n_mfcc
 
 
 def test_tune_says_that_speech_is_synthetic_and_takes_a_table(tmp_path: Path, manifest: Path) -> None:

@@ -12,7 +12,7 @@ import click
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
-    from featkit.classifier import SERClassifier
+    from featkit.classifier import Recogniser
     from featkit.corpus import Corpus
     from featkit.extraction import Failure
 
@@ -112,21 +112,26 @@ def proofs(ready: Corpus, corpus: Corpus) -> list[Any] | None:
     return list(dict(zip(reversed(ready.labels.tolist()), reversed(ready.files), strict=True)).values())
 
 
-def save(classifier: SERClassifier, output: Path, clips: Sequence[Any] | None, scores: dict[str, Any] | None) -> None:
+def save(
+    classifier: Recogniser, output: Path, clips: Sequence[Any] | None, scores: dict[str, Any] | None,
+    corpora: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write the model or the estimator, and say what was written."""
     if output.suffix == ".joblib":
         import joblib
 
         if clips is not None:
-            classifier.check_clips_ = list(clips)  # recordings instead of their features, for featkit export
+            classifier.members()[0].check_clips_ = list(
+                clips
+            )  # recordings instead of their features, for featkit export
         output.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(classifier, output)
         click.echo(f"{output}: fitted estimator; featkit export turns it into ONNX")
         return
-    report = classifier.export(output, clips=clips, scores=scores)
+    report = classifier.export(output, clips=clips, scores=scores, corpora=corpora)
     click.echo(
-        f"{report.path}: {report.n_bytes / 1000:.0f} kB, {report.input} → label, probabilities; equals the trained "
-        f"estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
+        f"{report.path}: {report.n_bytes / 1000:.0f} kB, {', '.join(report.inputs)} → label, probabilities; equals the "
+        f"trained estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
     )
 
 

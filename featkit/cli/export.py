@@ -31,7 +31,7 @@ def export(output: Path, estimator: Path, check: tuple[Path, ...]) -> None:
     """
     import joblib
 
-    from featkit.classifier import SERClassifier
+    from featkit.classifier import Recogniser
 
     if output.suffix != ".onnx":
         raise click.UsageError(f"--output must end in .onnx; it is '{output}'.")
@@ -39,6 +39,6 @@ def export(output: Path, estimator: Path, check: tuple[Path, ...]) -> None:
         classifier = joblib.load(estimator)
     except Exception as error:
         raise DataError(f"{estimator}: cannot be opened as a joblib file ({type(error).__name__}).") from error
-    if not isinstance(classifier, SERClassifier):
-        raise DataError(f"{estimator}: holds a {type(classifier).__name__}, not an SERClassifier.")
+    if not isinstance(classifier, Recogniser):
+        raise DataError(f"{estimator}: holds a {type(classifier).__name__}, not an estimator of featkit.")
     save(classifier, output, audio_files(check) if check else None, None)

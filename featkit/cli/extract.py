@@ -51,7 +51,7 @@ def extract(
 
     extractor = find_extractor(features)
     if data:
-        corpus, failures = read_corpus(data, progress=live()).extracted(
+        corpus, failures = read_corpus(data, progress=live()).with_features(
             extractor, view, pad_short=pad_short, n_jobs=jobs, progress=live()
         )
         table = corpus.table()
@@ -62,7 +62,8 @@ def extract(
         if not kept:
             raise DataError(f"None of {len(files)} files can be used. The first: {failures[0].reason}")
         names, unknown = [file for file, _ in kept], [None] * len(kept)
-        table = FeatureTable(names, unknown, unknown, [clip for _, clip in kept], extractor.names(view), extractor.spec)
+        values = [clip for _, clip in kept]
+        table = FeatureTable(names, unknown, unknown, unknown, values, extractor.names(view), extractor.spec)
     write_table(output, table)
     click.echo(f"{output}: {len(table.features)} clips × {len(table.names)} {extractor.name} {view}")
     end(failures, len(table.features))

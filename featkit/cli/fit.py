@@ -88,11 +88,8 @@ def fit(
     classifier = SERClassifier(
         features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short
     )
-    extractor, _, varied = classifier.parts()
     checkpoint = _checkpoint(chosen, output, resume, history)
-    ready, failures = corpus.extracted(
-        extractor, chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs, progress=live()
-    )
+    ready, failures = corpus.extracted(classifier, n_jobs=jobs, progress=live())
     scores = None
     if scored:
         result = evaluate(
@@ -104,10 +101,10 @@ def fit(
         click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
     with _told_warnings():
         classifier.fit(ready.clips, ready.labels, groups=ready.speakers, checkpoint=checkpoint)
-    click.echo(trained(ready, features or extractor.name, backend))
+    click.echo(trained(ready, features or classifier.parts()[0].name, backend))
     for path in history:
         _write_history(classifier, path)
-    save(classifier, output, proofs(ready, corpus), scores)
+    save(classifier, output, proofs(ready, corpus), scores, corpus.sources)
     if checkpoint and not classifier.backend_.interrupted_:
         checkpoint.unlink(missing_ok=True)
     end(failures, len(ready.files))

@@ -79,10 +79,8 @@ def tune(
     classifier = SERClassifier(
         features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short
     )
-    extractor, _, varied = classifier.parts()
-    ready, failures = corpus.extracted(
-        extractor, chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs, progress=live()
-    )
+    extractor, _, _ = classifier.parts()
+    ready, failures = corpus.extracted(classifier, n_jobs=jobs, progress=live())
     file = None
     if results:
         about = f"{corpus.name}, {len(ready.files)} clips, {tuning.recipe(extractor)} {chosen.consumes}"
@@ -106,15 +104,12 @@ def tune(
     if output:
         classifier = found.classifier
         if searches_features:
-            ready, failures = corpus.extracted(
-                classifier.parts()[0], chosen.consumes, pad_short=pad_short, copies=varied, n_jobs=jobs,
-                progress=live(),
-            )  # fmt: skip
+            ready, failures = corpus.extracted(classifier, n_jobs=jobs, progress=live())
         if "progress" in chosen.get_params():
             classifier.set_params(backend__progress=live())
         classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
         click.echo(trained(ready, best.features if searches_features else features or extractor.name, best.backend))
-        save(classifier, output, proofs(ready, corpus), None)
+        save(classifier, output, proofs(ready, corpus), None, corpus.sources)
     end(failures, len(ready.files))
     if found.interrupted:
         click.get_current_context().exit(1)

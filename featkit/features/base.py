@@ -41,6 +41,18 @@ class Features:
     augment: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """`Features` of one clip by several sets or views, for an estimator whose members read different ones."""
+
+    parts: tuple[Features, ...]
+
+    def part(self, spec_hash: str, view: View) -> Features:
+        """What a reader of this set and view wants; where it is not there, the first part, for the reader to refuse."""
+        fitting = [part for part in self.parts if (part.spec_hash, part.view) == (spec_hash, view)]
+        return fitting[0] if fitting else self.parts[0]
+
+
 @dataclass
 class FeatureExtractor(ABC):
     """A feature set. Subclass it, name it, write ``frames``; fields of the dataclass are its parameters.
@@ -253,6 +265,11 @@ class Fusion(FeatureExtractor):
     def spec(self) -> dict[str, Any]:
         """Specifications of the parts."""
         return {"fusion": [part.spec for part in self.parts]}
+
+
+def stack(values: list[Array], view: View) -> Any:
+    """What a backend is given: (n, dims) for functionals; a list of (time, dims) for frames."""
+    return np.stack(values) if view == "functionals" else values
 
 
 def hash_spec(spec: Mapping[str, Any]) -> str:

@@ -268,7 +268,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 def test_it_learns_and_is_one_file_that_takes_the_wave(whole: Whole) -> None:
     assert whole.classifier.score(WAVES, LABELS) > 0.6
-    assert whole.report.input == "wave"
+    assert whole.report.inputs == ("wave",)
     assert whole.report.max_difference < 1e-5
     model = featkit.load(whole.path)
     np.testing.assert_allclose(model.predict_proba(WAVES), whole.classifier.predict_proba(WAVES), atol=1e-5)

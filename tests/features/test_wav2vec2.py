@@ -299,11 +299,11 @@ def test_a_classifier_is_one_file_that_takes_the_wave(models, tmp_path, calls):
     clips, labels, speakers = speech()
     classifier = SERClassifier(Wav2Vec2(str(models / "group")), "svm").fit(clips, labels, groups=speakers)
     report = classifier.export(tmp_path / "model.onnx")
-    assert report.input == "wave"
+    assert report.inputs == ("wave",)
     model = featkit.load(tmp_path / "model.onnx")
     np.testing.assert_allclose(model.predict_proba(clips[:5]), classifier.predict_proba(clips[:5]), atol=TOLERANCE)
     assert model.predict(clips[:5]).tolist() == classifier.predict(clips[:5]).tolist()
-    assert model.recipe["features"]["source"]["model"] == str(models / "group")
+    assert model.recipe["members"][0]["features"]["source"]["model"] == str(models / "group")
     assert model.recipe["licence"] == ["the pretrained weights have a licence of their own"]
     assert calls == []
 

@@ -1,0 +1,139 @@
+"""The model card: what a model file says of itself, for people. Written beside every exported model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LIMITS = (
+    "It names how a voice sounds to the listeners who labelled the corpora it was trained on, not what a person feels.",
+    "Acted speech is easier to label than speech in the wild: expect less on spontaneous speech, other languages, "
+    "other microphones and noise. Measure on speech of your own before you rely on it.",
+    "It always answers with one of its labels, also for silence, music and noise.",
+    "Do not use it to judge a person's character, honesty or fitness, or without their knowledge and consent. In the "
+    "European Union emotion recognition at work and in education is prohibited save for medical and safety reasons "
+    "(Regulation (EU) 2024/1689, Article 5).",
+)
+
+
+def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
+    """A recipe in words, a line each: input, output, features, backend, trained on, scores, licence."""
+    members = recipe["members"]
+    wave = (
+        f"waveform (batch, samples) float32, mono, {recipe['sample_rate']} Hz, at least {recipe['min_samples']} samples"
+    )
+    normalised = " in deviations from each speaker's mean" if members[0]["normalise"] else ""
+    given = [wave if name == "wave" else f"{name}{normalised} (computed by featkit)" for name in inputs]
+    features = [
+        f"{named(member['features'])} {member['view']}, specification {member['feature_hash']}" for member in members
+    ]
+    average = "average of " if len(members) > 1 else ""
+    return {
+        "input": "; ".join(given),
+        "output": f"label, probabilities: {', '.join(recipe['labels'])}",
+        "features": "; ".join(dict.fromkeys(features)),
+        "backend": average + ", ".join(_backend(member, members) for member in members),
+        "trained on": _trained_on(recipe["data"]),
+        "scores": _scores(recipe["scores"]),
+        "licence": "; ".join(recipe["licence"]) or "none inherited from features",
+    }
+
+
+def model_card(
+    recipe: dict[str, Any], inputs: list[str], file: str, n_bytes: int, latency: tuple[float, float] | None
+) -> str:
+    """Markdown.
+
+    Parameters
+    ----------
+    recipe, inputs
+        Of the model.
+    file, n_bytes
+        Its name and size.
+    latency
+        Seconds from one clip to its label, and seconds of that clip; None where it was not measured.
+    """
+    rows = {"file": f"`{file}`, {n_bytes / 1000:.0f} kB, featkit {recipe['featkit_version']}"}
+    rows |= described(recipe, inputs)
+    if latency is not None:
+        rows["latency"] = (
+            f"{1000 * latency[0]:.1f} ms for a clip of {latency[1]:.1f} s, on one thread of the computer that wrote it"
+        )
+    table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
+    limits = "\n".join(f"- {limit}" for limit in _limits(recipe))
+    return (
+        f"# Model card: {file}\n\nSpeech emotion recognition: {', '.join(recipe['labels'])}.\n\n| | |\n|---|---|\n"
+        f"{table}\n\n{_per_class(recipe)}## Limits\n\n{limits}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
+        f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
+    )
+
+
+def named(spec: dict[str, Any]) -> str:
+    """Name of a set from its specification."""
+    return "+".join(part["name"] for part in spec.get("fusion", [spec]))
+
+
+def _backend(member: dict[str, Any], members: list[dict[str, Any]]) -> str:
+    name: str = member["backend"]["name"]
+    return f"{name} on {named(member['features'])}" if len(members) > 1 else name
+
+
+def _trained_on(data: dict[str, Any]) -> str:
+    counts = ", ".join(f"{label} {count}" for label, count in data["labels"].items())
+    speakers = f" from {data['speakers']} speakers" if data["speakers"] else ", speakers not known"
+    varied = data.get("augment")
+    copies = f", {varied['copies']} copies of each by {varied['plan']}" if varied else ""
+    of = "; ".join(data.get("corpora") or [])
+    return f"{f'{of}: ' if of else ''}{data['clips']} clips{speakers} ({counts}){copies}"
+
+
+def _scores(scores: dict[str, Any] | None) -> str:
+    if not scores:
+        return "not measured"
+    if not {"protocol", "WA", "UA", "UA_95"} <= scores.keys():  # somebody's own
+        return ", ".join(f"{name} {value}" for name, value in scores.items())
+    kind = "SYNTHETIC " if scores.get("synthetic") else ""
+    ends = f" [{100 * scores['UA_95'][0]:.0f}, {100 * scores['UA_95'][1]:.0f}]" if scores["UA_95"] else ""
+    return (
+        f"{kind}{scores.get('corpus', 'unnamed corpus')}, {scores['protocol']}: WA {100 * scores['WA']:.1f} %, "
+        f"UA {100 * scores['UA']:.1f} %{ends}"
+    )
+
+
+def _per_class(recipe: dict[str, Any]) -> str:
+    scores = recipe["scores"]
+    if not scores:
+        return (
+            "## Scores\n\nNot measured: `featkit fit --evaluate` scores the recipe on speakers it has not heard, and "
+            "writes the scores here.\n\n"
+        )
+    recalls = scores.get("recalls")
+    if not isinstance(recalls, dict):
+        return f"## Scores\n\n{_scores(scores)}\n\n"
+    rows = "\n".join(f"| {_cell(label)} | {100 * recall:.1f} |" for label, recall in recalls.items())
+    return (
+        f"## Scores\n\n{_scores(scores)}. UA is the mean of the recalls, with a 95 % interval over speakers where they "
+        f"are known. They are of the recipe, trained on a part of the clips; this file was trained on all of them.\n\n"
+        f"| emotion | recall, % |\n|---|---|\n{rows}\n\n"
+    )
+
+
+def _limits(recipe: dict[str, Any]) -> list[str]:
+    limits = list(LIMITS)
+    if recipe["licence"]:
+        limits.append(f"Terms of the features hold for the model: {'; '.join(recipe['licence'])}.")
+    if recipe["members"][0]["normalise"]:
+        limits.append(
+            "It judges a clip beside the other clips of its speaker (*transductive*): its scores are not comparable "
+            "with those of models that hear one clip. For clips as they come use `Model.follow()`."
+        )
+    if (recipe["scores"] or {}).get("synthetic"):
+        limits.append("It was trained on SYNTHETIC speech: it shows that the program runs and knows nothing of people.")
+    return limits
+
+
+def _speakers(recipe: dict[str, Any]) -> str:
+    return ', speakers=["mia"]' if recipe["members"][0]["normalise"] else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,67 @@
+"""The card beside a model says what it was made of, how it scored, and what it is not for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from speech import extracted, speech
+
+from featkit import SERClassifier, SERVoting, evaluate
+
+WAVES, LABELS, SPEAKERS = speech()
+
+
+def card(tmp_path: Path, classifier: SERClassifier | SERVoting, **about: object) -> str:
+    classifier.export(tmp_path / "model.onnx", **about)  # type: ignore[arg-type]
+    return (tmp_path / "model.md").read_text(encoding="utf-8")
+
+
+def test_it_tells_scores_with_their_protocol_interval_and_recalls(tmp_path: Path) -> None:
+    clf = SERClassifier().fit(WAVES, LABELS, groups=SPEAKERS)
+    result = evaluate(clf, extracted("functionals"), LABELS, SPEAKERS)
+    scores = {"corpus": "emodb", "synthetic": False} | result.summary()
+    text = card(tmp_path, clf, scores=scores, corpora=["EMO-DB (free for research)"])
+    low, high = result.ua_interval or (0, 0)
+    assert f"emodb, leave one of 4 speakers out: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %" in text
+    assert f"[{100 * low:.0f}, {100 * high:.0f}]" in text
+    for label, recall in result.recalls.items():
+        assert f"| {label} | {100 * recall:.1f} |" in text
+    assert "EMO-DB (free for research): 24 clips from 4 speakers (anger 8, neutral 8, sadness 8)" in text
+    assert "SYNTHETIC" not in text
+
+
+def test_it_tells_size_latency_input_and_backend(tmp_path: Path) -> None:
+    text = card(tmp_path, SERClassifier().fit(WAVES, LABELS))
+    assert f"`model.onnx`, {(tmp_path / 'model.onnx').stat().st_size / 1000:.0f} kB" in text
+    assert "| input | waveform (batch, samples) float32, mono, 16000 Hz, at least 400 samples |" in text
+    assert "| backend | svm |" in text
+    assert " ms for a clip of 1." in text
+    assert "Not measured: `featkit fit --evaluate`" in text
+
+
+def test_it_warns_of_synthetic_speech_licences_and_transduction(tmp_path: Path) -> None:
+    clf = SERClassifier("egemaps", normalise="speaker").fit(WAVES, LABELS, groups=SPEAKERS)
+    scores = {"corpus": "synthetic", "synthetic": True, "protocol": "x", "WA": 0.5, "UA": 0.5, "UA_95": None}
+    text = card(tmp_path, clf, scores=scores)
+    assert "It was trained on SYNTHETIC speech" in text
+    assert "Terms of the features hold for the model: openSMILE features: research and private use only" in text
+    assert "(*transductive*)" in text
+    assert 'model.predict(["clip.wav"], speakers=["mia"])' in text
+
+
+def test_an_average_names_its_members(tmp_path: Path) -> None:
+    text = card(tmp_path, SERVoting([SERClassifier("mfcc39"), SERClassifier("logmel")]).fit(WAVES, LABELS))
+    assert "| backend | average of svm on mfcc39, svm on logmel |" in text
+
+
+def test_scores_of_another_kind_are_told_as_they_are(tmp_path: Path) -> None:
+    text = card(tmp_path, SERClassifier().fit(WAVES, LABELS), scores={"AUC": 0.9})
+    assert "## Scores\n\nAUC 0.9\n" in text
+
+
+@pytest.mark.parametrize("label", ["a|b", "two\nlines"])
+def test_labels_do_not_break_the_table(tmp_path: Path, label: str) -> None:
+    text = card(tmp_path, SERClassifier().fit(WAVES, [label if name == "anger" else name for name in LABELS]))
+    table = text.partition("|---|---|\n")[2].partition("\n\n")[0]
+    assert all(line.startswith("| ") and line.replace("\\|", "").count("|") == 3 for line in table.splitlines())
