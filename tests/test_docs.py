@@ -19,8 +19,9 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def test_the_readme_and_three_pages_hold_python() -> None:
-    assert [page.name for page in PAGES if blocks(page)] == ["README.md", "evaluation.md", "features.md", "training.md"]
+def test_the_readme_and_these_pages_hold_python() -> None:
+    holding = {page.name for page in PAGES if blocks(page)}
+    assert holding >= {"README.md", "evaluation.md", "features.md", "models.md", "training.md"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)

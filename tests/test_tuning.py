@@ -20,7 +20,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
 from speech import BACKENDS, EMOTIONS, SPEAKERS, extracted, small, speech
 
-from featkit import SERClassifier, evaluate, load, tune, tuning
+from featkit import Features, SERClassifier, TunedClassifier, evaluate, load, tune, tuning
 from featkit.backend import Backend, find_backend
 from featkit.cli import cli
 from featkit.datasets.synthetic import synthesise
@@ -579,3 +579,71 @@ def test_tune_has_help_with_an_example() -> None:
     result = run("tune", "--help")
     assert "featkit tune --data" in result.output
     assert "optimistic" in result.output
+
+
+# --- nested --------------------------------------------------------------------------------------------------------
+
+
+class Guess(SVM):
+    """Guesses by ``seed``: some seeds are lucky on some clips, and none knows anything."""
+
+    space: ClassVar[Mapping[str, Sequence[Any]]] = {"seed": range(40)}
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, *, copies: Any = None) -> Guess:
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        guesses = [np.random.default_rng([self.seed, int(1e6 * abs(row[0]))]).integers(3) for row in X]
+        return np.eye(3, dtype=np.float32)[guesses]
+
+
+def test_a_nested_search_finds_no_luck_where_a_flat_one_does() -> None:
+    rng = np.random.default_rng(0)
+    spec = find_extractor("mfcc39").spec_hash
+    clips = [Features(rng.normal(size=4).astype(np.float32), "functionals", spec) for _ in range(240)]
+    labels, speakers = np.tile(EMOTIONS, 80), np.repeat(np.arange(12), 20)
+    flat = tune(SERClassifier(backend=Guess()), clips, labels, speakers, n_trials=40, cv=4)
+    nested = evaluate(TunedClassifier(SERClassifier(backend=Guess()), n_trials=40, cv=4), clips, labels, speakers, cv=4)
+    assert flat.ranked[0].ua > 1 / 3 + 0.06
+    assert nested.ua < 1 / 3 + 0.03
+
+
+def test_a_nested_search_hears_the_training_speakers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[set[str]] = []
+
+    def spy(classifier: Any, clips: Any, y: Any, groups: Any, **how: Any) -> Tuning:
+        heard.append(set(groups))
+        return tune(classifier, clips, y, groups, **how)
+
+    monkeypatch.setattr(tuning, "tune", spy)
+    evaluate(TunedClassifier(SERClassifier(), space={"C": [1, 3]}), X, LABELS, GROUPS)
+    assert sorted(map(sorted, heard)) == sorted(sorted(set(SPEAKERS) - {who}) for who in SPEAKERS)
+
+
+def test_the_best_of_the_search_is_fitted_and_exported(tmp_path: Path) -> None:
+    tuned = TunedClassifier(SERClassifier(backend=Planted()), n_trials=9, cv=2).fit(X, LABELS, groups=GROUPS)
+    assert tuned.search_.best == {"backend__secret": 7}
+    assert tuned.predict(X).tolist() == tuned.best_.predict(X).tolist()
+    assert list(tuned.members()) == [tuned.best_]
+    tuned = TunedClassifier(SERClassifier(), space={"C": [1, 3]}, cv=2).fit(WAVES, LABELS, groups=GROUPS)
+    tuned.export(tmp_path / "m.onnx")
+    np.testing.assert_allclose(load(tmp_path / "m.onnx").predict_proba(WAVES), tuned.predict_proba(WAVES), atol=1e-5)
+
+
+def test_clips_without_speakers_are_searched_in_random_folds() -> None:
+    tuned = TunedClassifier(SERClassifier(), space={"C": [1, 3]}, cv=2).fit(X, LABELS)
+    assert tuned.search_.protocol == "2 random folds, SPEAKERS LEAK"
+
+
+def test_weights_are_refused_and_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="TunedClassifier does not weigh clips; leave out sample_weight"):
+        TunedClassifier(SERClassifier()).fit(X, LABELS, np.ones(len(X)))
+    found = search(space={"C": [1, 3]})
+    monkeypatch.setattr(tuning, "tune", lambda *_, **__: replace(found, planned=99))
+    with pytest.raises(KeyboardInterrupt):
+        TunedClassifier(SERClassifier()).fit(X, LABELS, groups=GROUPS)
