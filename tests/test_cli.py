@@ -17,7 +17,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from featkit import SERClassifier, evaluate, load
+from featkit import SERClassifier, evaluate, load, presets
 from featkit.cli import cli
 from featkit.datasets import open_dataset
 from featkit.datasets.synthetic import synthesise
@@ -70,25 +70,21 @@ def bad(tmp_path: Path, corpus: Path) -> Path:
 # --- every command -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "extract",
-        "augment",
-        "fit",
-        "tune",
-        "evaluate",
-        "predict",
-        "export",
-        "info",
-        "list",
-        "demo",
-    ],
-)
+COMMANDS = (
+    "extract", "augment", "fit", "tune", "evaluate", "benchmark", "compare", "verify", "audit", "predict", "export",
+    "info", "list", "demo",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"featkit {command}" in result.output.split("\n", 2)[2]
+
+
+def test_every_command_is_looked_at() -> None:
+    assert set(COMMANDS) == set(cli.commands) - {"data"}  # a group, in test_cli_data.py
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
@@ -395,3 +391,53 @@ def test_the_estimator_of_a_joblib_file_is_whole(corpus: Path, tmp_path: Path) -
     estimator = joblib.load(tmp_path / "e.joblib")
     assert isinstance(estimator, SERClassifier)
     assert set(estimator.classes_) == set(EMOTIONS)
+
+
+# --- recipes of fit ------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_is_fitted_by_its_name(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = presets.Preset("two sets", (("mfcc39", "svm"), ("logmel", "svm:C=1")), augment=None)
+    monkeypatch.setitem(presets.PRESETS, "two", own)
+    result = run("fit", "--data", corpus / "manifest.csv", "--preset", "two", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 0, result.output
+    assert "Trained preset two on manifest.csv" in result.output
+    assert [member["features"]["name"] for member in load(tmp_path / "m.onnx").recipe["members"]] == [
+        "mfcc39",
+        "logmel",
+    ]
+
+
+def test_settings_are_searched_before_the_fit(corpus: Path, tmp_path: Path) -> None:
+    result = run("fit", "--data", corpus / "manifest.csv", "--tune", "2", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 0, result.output
+    assert "mfcc39 + svm, 2 trials in each fold" in result.output
+
+
+def test_two_corpora_are_learned_from_as_one(corpus: Path, tmp_path: Path) -> None:
+    result = run("fit", "--data", corpus / "manifest.csv", "--data", corpus / "manifest.csv", "-o", tmp_path / "m.onnx")
+    assert result.exit_code == 0, result.output
+    assert load(tmp_path / "m.onnx").recipe["data"]["speakers"] == 8
+
+
+def test_a_model_that_knows_speakers_is_told_them(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    assert run("fit", "--data", corpus / "manifest.csv", "--normalise", "speaker", "-o", path).exit_code == 0
+    clips = sorted(corpus.glob("*.wav"))[:4]
+    told = run("predict", path, *clips, "missing.wav", "--speaker", "one", "--format", "csv")
+    want = load(path).predict_proba(clips, ["one"] * 4)
+    rows = list(csv.reader(told.stdout.splitlines()))[1:]
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), want, atol=1e-5)
+    assert (told.exit_code, "missing.wav" in told.stderr) == (1, True)
+    assert "say --speaker one or --speaker folder" in run("predict", path, *clips).stderr
+
+
+def test_a_model_that_hears_each_clip_for_itself_is_told_no_speakers(model: Path, corpus: Path) -> None:
+    result = run("predict", model, *corpus.glob("*.wav"), "--speaker", "one")
+    assert (result.exit_code, "hears every clip for itself; leave out --speaker" in result.stderr) == (2, True)
+
+
+def test_what_trains_several_times_has_no_history(corpus: Path, tmp_path: Path) -> None:
+    words = ("--tune", "2", "--history", tmp_path / "h.csv")
+    result = run("fit", "--data", corpus / "manifest.csv", *words, "-o", tmp_path / "m.onnx")
+    assert "--history is for one network; this recipe trains several times" in result.output

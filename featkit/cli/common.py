@@ -95,12 +95,12 @@ def audio_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def trained(corpus: Corpus, features: str, backend: str) -> str:
+def trained(corpus: Corpus, recipe: str) -> str:
     """One line: what was trained on what."""
     speakers = "speakers not known" if corpus.speakers is None else f"{len(set(corpus.speakers))} speakers"
     made = " (SYNTHETIC)" if corpus.synthetic else ""
     return (
-        f"Trained {features} + {backend} on {corpus.name}{made}: {len(corpus.files)} clips, {speakers}, "
+        f"Trained {recipe} on {corpus.name}{made}: {len(corpus.files)} clips, {speakers}, "
         f"{len(set(corpus.labels))} emotions"
     )
 

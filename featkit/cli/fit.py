@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featkit.cli.common import (
+    DATA_HELP,
     SET_HELP,
     augment_option,
-    copies_option,
     cv_option,
-    data_option,
     end,
     jobs_option,
     leak_option,
@@ -29,22 +28,35 @@ from featkit.cli.common import (
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
-    from featkit.backend import Backend
-    from featkit.classifier import SERClassifier
+    from featkit.classifier import Recogniser, SERClassifier
 
 
 @click.command()
-@data_option
+@option(
+    "--data",
+    required=True,
+    multiple=True,
+    metavar="DATA",
+    help="May be given again, to learn from several. " + DATA_HELP,
+)
 @option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @option(
     "--backend",
-    default="svm",
     metavar="BACKEND",
-    help="Backend; settings follow a colon, as in svm:kernel=linear,C=0.1.",
+    help="Backend; settings follow a colon, as in svm:kernel=linear,C=0.1.  [default: svm]",
+)
+@option(
+    "--preset", metavar="NAME", help="A recipe that has a name, in place of set, backend and plan: see featkit list."
 )
 @option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.onnx, or estimator.joblib.")
 @augment_option
-@copies_option
+@option("--copies", type=click.IntRange(min=1), metavar="N", help="Copies of each training clip.  [default: 4]")
+@option(
+    "--normalise",
+    type=click.Choice(["speaker"]),
+    help="Features in deviations from each speaker's mean; the model then asks who speaks.",
+)
+@option("--tune", default=0, metavar="N", type=click.IntRange(min=0), help="Search the settings first, with N trials.")
 @option("--evaluate", "scored", is_flag=True, help="Leave speakers out first, and write WA and UA into the model.")
 @option("--resume", is_flag=True, help="Go on with a network whose training did not end.")
 @option(
@@ -56,8 +68,9 @@ if TYPE_CHECKING:
 @jobs_option
 @pad_option
 def fit(
-    data: str, features: str | None, backend: str, output: Path, augment: str | None, copies: int, scored: bool,
-    resume: bool, history: tuple[Path, ...], cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
+    data: tuple[str, ...], features: str | None, backend: str | None, preset: str | None, output: Path,
+    augment: str | None, copies: int | None, normalise: str | None, tune: int, scored: bool, resume: bool,
+    history: tuple[Path, ...], cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
 ) -> None:  # fmt: skip
     """Train on a corpus and write one checked model file.
 
@@ -74,21 +87,17 @@ def fit(
     for path in history:
         if path.suffix not in (".csv", ".png", ".svg", ".pdf"):
             raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
-    from featkit.backend import find_backend
-    from featkit.classifier import SERClassifier
-    from featkit.corpus import read_corpus
+    from featkit.benchmark.recipe import Recipe
+    from featkit.corpus import read_corpora
     from featkit.evaluation import evaluate, require_speakers
 
-    corpus = read_corpus(data, progress=live())
+    recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
+    corpus = read_corpora(data, progress=live())
     if scored:
         require_speakers(corpus.speakers, allow_leakage)
-    chosen = find_backend(backend)
-    if "progress" in chosen.get_params():
-        chosen.set_params(progress=live())
-    classifier = SERClassifier(
-        features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short
-    )
-    checkpoint = _checkpoint(chosen, output, resume, history)
+    classifier = recipe.on(corpus).classifier()
+    network = _network(classifier, resume, history)
+    checkpoint = _checkpoint(output, resume) if network else None
     ready, failures = corpus.extracted(classifier, n_jobs=jobs, progress=live())
     scores = None
     if scored:
@@ -100,25 +109,39 @@ def fit(
         made = "SYNTHETIC " if corpus.synthetic else ""
         click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
     with _told_warnings():
-        classifier.fit(ready.clips, ready.labels, groups=ready.speakers, checkpoint=checkpoint)
-    click.echo(trained(ready, features or classifier.parts()[0].name, backend))
-    for path in history:
-        _write_history(classifier, path)
+        if network:
+            network.set_params(backend__progress=live())
+            network.fit(ready.clips, ready.labels, groups=ready.speakers, checkpoint=checkpoint)
+        else:
+            classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
+    click.echo(trained(ready, str(recipe.on(corpus))))
+    if network:
+        for path in history:
+            _write_history(network, path)
     save(classifier, output, proofs(ready, corpus), scores, corpus.sources)
-    if checkpoint and not classifier.backend_.interrupted_:
+    if network and checkpoint and not network.backend_.interrupted_:
         checkpoint.unlink(missing_ok=True)
     end(failures, len(ready.files))
 
 
-def _checkpoint(backend: Backend, output: Path, resume: bool, history: Sequence[Path]) -> Path | None:
-    """The checkpoint of a network; None for what does not train in epochs."""
+def _network(classifier: Recogniser, resume: bool, history: Sequence[Path]) -> SERClassifier | None:
+    """The classifier itself where it is one network; None for what does not train in epochs, or trains several."""
     from sklearn.utils.validation import has_fit_parameter
 
-    if not has_fit_parameter(backend, "checkpoint"):
-        if resume or history:
-            option = "--resume" if resume else "--history"
-            raise click.UsageError(f"{option} is for networks; {backend.name} does not train in epochs.")
-        return None
+    from featkit.classifier import SERClassifier
+
+    if isinstance(classifier, SERClassifier) and has_fit_parameter(classifier.parts()[1], "checkpoint"):
+        return classifier
+    if resume or history:
+        flag = "--resume" if resume else "--history"
+        if isinstance(classifier, SERClassifier):
+            raise click.UsageError(f"{flag} is for networks; {classifier.parts()[1].name} does not train in epochs.")
+        raise click.UsageError(f"{flag} is for one network; this recipe trains several times.")
+    return None
+
+
+def _checkpoint(output: Path, resume: bool) -> Path:
+    """Where the network writes after every epoch."""
     path = output.with_name(f"{output.name}.checkpoint")
     if resume and not path.exists():
         raise DataError(f"{path}: there is no checkpoint to go on from; leave out --resume.")

@@ -9,12 +9,13 @@ from featkit.errors import FeatkitError
 
 @click.command("list")
 def list_plugins() -> None:
-    """List sets, backends and corpora, and what is missing.
+    """List sets, backends, corpora and presets, and what is missing.
 
     \b
     featkit list
     """
     from featkit import plugins
+    from featkit.presets import PRESETS
 
     kinds: tuple[tuple[plugins.Kind, str], ...] = (
         ("features", "Feature sets"),
@@ -31,3 +32,6 @@ def list_plugins() -> None:
             except FeatkitError as error:
                 text = str(error)
             click.echo(f"  {name.ljust(12)}  {text}")
+    click.echo("Presets:")
+    for name, preset in PRESETS.items():
+        click.echo(f"  {name.ljust(12)}  {preset.title}")

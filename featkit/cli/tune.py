@@ -108,7 +108,8 @@ def tune(
         if "progress" in chosen.get_params():
             classifier.set_params(backend__progress=live())
         classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
-        click.echo(trained(ready, best.features if searches_features else features or extractor.name, best.backend))
+        told = best.features if searches_features else features or extractor.name
+        click.echo(trained(ready, f"{told} + {best.backend}"))
         save(classifier, output, proofs(ready, corpus), None, corpus.sources)
     end(failures, len(ready.files))
     if found.interrupted:
