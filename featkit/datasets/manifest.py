@@ -17,6 +17,9 @@ from featkit.plugins import missing
 REQUIRED = ("file", "label")
 OPTIONAL = ("speaker", "text")
 
+EMPTY = frozenset({"nan", "NaN", "<NA>", "None"})
+"""Words that pandas and Python write where nothing is known."""
+
 Row: TypeAlias = tuple[int, dict[str, str]]
 """Row number and the cells by column."""
 
@@ -25,8 +28,9 @@ class Manifest(Dataset):
     """A table with the columns ``file``, ``label`` and, where known, ``speaker`` and ``text``; others are passed over.
 
     Text tables are UTF-8 and separated by commas, semicolons or tabs, whichever the header has most of. Their rows are
-    counted as an editor counts lines: the header is row 1. Rows of parquet are counted from 1. Whether the files exist
-    is found out when their features are extracted.
+    counted as an editor counts lines: the header is row 1. Rows of parquet are counted from 1. A cell that is empty,
+    null or NaN (also as the word ``nan``, ``NaN``, ``<NA>`` or ``None``) is not known. Whether the files exist is found
+    out when their features are extracted.
 
     Parameters
     ----------
@@ -58,17 +62,18 @@ class Manifest(Dataset):
         rows = _parquet_rows(self.root) if self.root.suffix.lower() == ".parquet" else _csv_rows(self.root)
         if not rows:
             raise DataError(f"manifest: '{self.root}' lists no clip below its header.")
-        clips = {row: self._clip(row, cells) for row, cells in rows}
+        folder = str(self.root.parent)
+        clips = {row: self._clip(row, cells, folder) for row, cells in rows}
         self._check_unique(clips)
         self._check_speakers(clips)
         yield from clips.values()
 
-    def _clip(self, row: int, cells: dict[str, str]) -> Clip:
+    def _clip(self, row: int, cells: dict[str, str], folder: str) -> Clip:
         for column in REQUIRED:
-            if not cells[column]:
+            if cells[column] in EMPTY or not cells[column]:
                 raise DataError(f"manifest: row {row} of '{self.root}' has no {column}; fill it in or drop the row.")
-        speaker, text = (cells.get(column) or None for column in OPTIONAL)
-        return Clip(self.root.parent / cells["file"], cells["label"], speaker, text)
+        speaker, text = (None if (cell := cells.get(column)) in EMPTY else cell or None for column in OPTIONAL)
+        return Clip(Path(folder, cells["file"]), cells["label"], speaker, text)
 
     def _check_unique(self, clips: dict[int, Clip]) -> None:
         first: dict[str, int] = {}
@@ -149,8 +154,8 @@ def _parquet_rows(path: Path) -> list[Row]:
 
 
 def _cell(path: Path, row: int, column: str, value: object) -> str:
-    """Text of a parquet cell, empty for null. A float is refused: it may be NaN, and 3.0 is no name."""
-    if value is None:
+    """Text of a parquet cell, empty for null and NaN. Another float is refused: 3.0 is no name."""
+    if value is None or value != value:  # NaN alone differs from itself
         return ""
     if not isinstance(value, str | int):
         raise DataError(

@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from recordings import with_chunk
 
+from featkit import audio
 from featkit.datasets.emodb import EmoDB
 from featkit.errors import DataError
 
@@ -46,11 +48,18 @@ def test_a_name_that_does_not_fit_is_an_error(tmp_path: Path, stem: str) -> None
         list(EmoDB(tmp_path).clips())
 
 
-def test_the_same_clip_in_two_places_is_an_error(tmp_path: Path) -> None:
-    for name in ("03a01Wa.wav", "03a01Wa.flac"):
-        (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"emodb: '.*03a01Wa\.wav' is the same clip as '.*03a01Wa\.flac'\. Keep one"):
+def test_the_same_clip_with_other_content_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "03a01Wa.wav").write_bytes(b"one")
+    (tmp_path / "03a01Wa.flac").write_bytes(b"two")
+    with pytest.raises(DataError, match=r"emodb: '.*03a01Wa\.wav' is the same clip as '.*03a01Wa\.flac', .* Keep one"):
         list(EmoDB(tmp_path).clips())
+
+
+def test_a_chunk_before_the_samples_is_read_over(tmp_path: Path) -> None:
+    path = with_chunk(tmp_path / "03a01Wa.wav", b"PAD ")
+    assert b"PAD " in path.read_bytes()
+    (clip,) = EmoDB(tmp_path).clips()
+    assert audio.load(clip.path).size == 1600
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
@@ -69,6 +78,6 @@ def test_the_complete_corpus_has_the_published_counts(emodb_root: Path) -> None:
     assert len(clips) == EmoDB.expected_clips == 535
     assert len({clip.speaker for clip in clips}) == 10
     assert len({clip.text for clip in clips}) == 10
-    assert Counter(clip.label for clip in clips) == {
-        "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79,
-    }  # fmt: skip
+    assert Counter(clip.label for clip in clips) == EmoDB.expected_by_label
+    assert Counter(clip.speaker for clip in clips) == EmoDB.expected_by_speaker
+    assert not [clip for clip in clips if clip.speaker == "08" and clip.label == "disgust"]
