@@ -17,8 +17,14 @@ check: .venv/test.stamp  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/test.stamp  ## speed against librosa and the training libraries, in one interleaved run
+# The folder with emodb/ and ravdess/, as for the tests.
+DATA ?= $(or $(FEATKIT_DATA),../shared/data)
+CORPORA := $(foreach name,emodb ravdess,$(if $(wildcard $(DATA)/$(name)),--data "$(name):$(DATA)/$(name)"))
+
+bench: .venv/test.stamp  ## speed against librosa and the training libraries in one interleaved run, then the table of scores
 	$(BIN)/python benchmarks/speed.py
+	@$(if $(strip $(CORPORA)),$(BIN)/featkit benchmark benchmarks/table.yaml $(CORPORA) --jobs 2 -o benchmarks/results,\
+		echo "No table of scores: there is neither emodb nor ravdess in '$(DATA)'. Name their folder: make bench DATA=PATH")
 
 clean:  ## remove the environment and everything that is made
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache featkit-demo

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
-from featkit.benchmark import markdown
+from featkit.benchmark import compare, markdown
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.evaluation import Evaluation, evaluate
@@ -46,27 +46,6 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 OF_FRAMES = {"mask_time", "levels", "crop", "centre"}
 """Settings that mean nothing for functionals."""
-
-
-def difference(a: Evaluation, b: Evaluation, n: int = 10_000) -> tuple[float, float, float]:
-    """UA of ``b`` less that of ``a``, and its 95 % interval: the same speakers are drawn for both."""
-    assert a.speakers is not None
-    speakers = np.unique(a.speakers)
-
-    def counts(result: Evaluation) -> Any:
-        hits = [
-            [np.sum((result.y_true == k) & (result.y_pred == k) & (a.speakers == s)) for k in a.labels]
-            for s in speakers
-        ]
-        return np.array(hits, dtype=float)
-
-    total = np.array([[np.sum((a.y_true == k) & (a.speakers == s)) for k in a.labels] for s in speakers], dtype=float)
-    gain = counts(b) - counts(a)
-    draws = np.random.default_rng(0).integers(len(speakers), size=(n, len(speakers)))
-    seen = total[draws].sum(1)
-    means = np.nanmean(np.where(seen > 0, gain[draws].sum(1) / np.maximum(seen, 1), np.nan), axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(np.mean(gain.sum(0) / total.sum(0))), float(low), float(high)
 
 
 @click.command()
@@ -113,15 +92,17 @@ def table(rows: dict[str, Any], corpus: Any) -> str:
     def of(row: dict[str, Any]) -> Evaluation:
         proba = np.zeros((len(y), len(labels)), np.float32)
         return Evaluation(
-            y, np.array(row["predicted"]), proba, labels, corpus.speakers, row["protocol"], row["cpu_seconds"]
-        )
+            y, np.array(row["predicted"]), proba, labels, corpus.speakers, row["protocol"], row["cpu_seconds"],
+            np.arange(len(y)),
+        )  # fmt: skip
 
     base = of(rows["the recipe"])
     cells = []
     for name in (name for name in CHANGES if name in rows):
         row = rows[name]
         low, high = row["UA_95"]
-        mean, down, up = difference(base, of(row))
+        gain = compare(base, of(row)).difference
+        mean, down, up = gain.ua, *gain.interval
         cells.append(
             {
                 "change": name,

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 from tqdm import tqdm
 
+from featkit import importance as shares
 from featkit import metrics
-from featkit.backend import quietly
 from featkit.classifier import Recogniser, column
-from featkit.errors import DataError, LeakageError
+from featkit.errors import DataError
 from featkit.extraction import clip_list
+from featkit.protocols import CV, LEAKS, Pair, Places, require_speakers, split
+
+__all__ = ["Evaluation", "evaluate", "evaluate_across", "require_speakers", "split"]
+
+_PERMUTED = "LABELS PERMUTED"
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Predictions of every clip by a model that has not heard its speaker, and the scores that follow."""
+    """Predictions of every judged clip by a model that has not heard its speaker, and the scores that follow."""
 
     y_true: npt.NDArray[Any]
     y_pred: npt.NDArray[Any]
@@ -36,6 +41,12 @@ class Evaluation:
     """As it stands in tables: "leave one of 10 speakers out" or "5 random folds, SPEAKERS LEAK"."""
     cpu_seconds: float
     """Training and prediction of all folds, without extraction."""
+    places: Places = field(default_factory=lambda: np.arange(0))
+    """(n,) where the judged clips stand among those that were given."""
+    histories: Sequence[Sequence[Mapping[str, float]]] = ()
+    """Of networks: for each network of each fold one dict an epoch, as ``SERClassifier.history_``."""
+    importance: Mapping[str, metrics.Difference] | None = None
+    """Family of features → what shuffling it costs of UA, with its interval; None where nobody asked."""
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
@@ -59,32 +70,59 @@ class Evaluation:
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Recall of each emotion."""
+        """Recall of each emotion; NaN for one that none of the judged clips shows."""
         return {str(k): float(v) for k, v in zip(self.labels, metrics.recalls(self.confusion), strict=True)}
 
     @cached_property
-    def ua_interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of UA by bootstrap over speakers; None where speakers are not known."""
+    def reliability(self) -> metrics.Reliability:
+        """How often answers are right that are given with this or that confidence, in 15 bins."""
+        return metrics.reliability(np.clip(self.probabilities.max(axis=1), 0, 1), self.y_true == self.y_pred)
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 0 to 1: how far confidence and accuracy are apart. See `featkit.metrics`."""
+        return self.reliability.ece
+
+    @cached_property
+    def by_speaker(self) -> dict[str, npt.NDArray[np.int64]] | None:
+        """Speaker → (labels, labels) counts, speakers sorted; None where they are not known."""
         if self.speakers is None:
             return None
-        tables = [
-            metrics.confusion(self.y_true[own], self.y_pred[own], self.labels)
-            for own in (self.speakers == speaker for speaker in np.unique(self.speakers))
-        ]
-        return metrics.ua_interval(np.stack(tables))
+        return {
+            str(speaker): metrics.confusion(self.y_true[own], self.y_pred[own], self.labels)
+            for speaker, own in ((speaker, self.speakers == speaker) for speaker in np.unique(self.speakers))
+        }
+
+    @property
+    def speaker_uas(self) -> dict[str, float] | None:
+        """UA of each speaker, over the emotions that this speaker shows."""
+        return None if self.by_speaker is None else {name: metrics.ua(n) for name, n in self.by_speaker.items()}
+
+    @cached_property
+    def ua_interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of UA by bootstrap over speakers; None without at least two known ones."""
+        if self.by_speaker is None or len(self.by_speaker) < 2:
+            return None
+        return metrics.ua_interval(np.stack(list(self.by_speaker.values())))
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the judged speakers were heard in training, so that the scores are too high."""
+        return LEAKS in self.protocol
 
     def summary(self) -> dict[str, Any]:
-        """Scores and how they were measured, as plain data."""
+        """Scores and how they were measured, as plain data; None for what there is not."""
         return {
             "protocol": self.protocol,
             "clips": len(self.y_true),
-            "speakers": None if self.speakers is None else len(np.unique(self.speakers)),
+            "speakers": None if self.by_speaker is None else len(self.by_speaker),
             "WA": round(self.wa, 4),
             "UA": round(self.ua, 4),
             "UA_95": None if self.ua_interval is None else [round(end, 4) for end in self.ua_interval],
             "macro_F1": round(self.macro_f1, 4),
+            "ECE": round(self.ece, 4),
             "cpu_seconds": round(self.cpu_seconds, 2),
-            "recalls": {label: round(recall, 4) for label, recall in self.recalls.items()},
+            "recalls": {k: None if np.isnan(v) else round(v, 4) for k, v in self.recalls.items()},
         }
 
 
@@ -94,8 +132,11 @@ def evaluate(
     y: Any,
     groups: Any = None,
     *,
-    cv: int | Literal["loso"] = "loso",
+    sentences: Any = None,
+    cv: CV = "loso",
     allow_leakage: bool = False,
+    permute: bool = False,
+    importance: bool = False,
     seed: int = 0,
     n_jobs: int | None = None,
     progress: bool = False,
@@ -110,13 +151,25 @@ def evaluate(
         Clips and labels, as for ``fit``.
     groups
         (n,) speakers.
+    sentences
+        (n,) which sentence every clip says, for the protocols that leave sentences out.
     cv
-        "loso" leaves one speaker out at a time; a number makes so many folds of whole speakers.
+        "loso" leaves one speaker out at a time; a number makes so many folds of whole speakers; a list of speakers
+        (or "test:03,08") is a fixed test set, and the others are learned from. "both" leaves speakers and sentences
+        out at once: folds of speakers crossed with folds of sentences, so that every clip is judged once, by a model
+        that has heard neither its speaker nor its sentence. "sentences" leaves one sentence out at a time and
+        "random" clips; their speakers leak. "random:5", "sentences:5" and "both:5" say how many folds.
     allow_leakage
-        Evaluate without speakers, by random folds. Such scores are too high, typically by 5 to 20 points, and the
-        protocol says so.
+        Permit protocols that judge speakers they have heard. Such scores are too high, typically by 5 to 20 points,
+        and the protocol says so. Without speakers, "loso" and numbers make random folds.
+    permute
+        Permute the labels among the clips of each speaker first: what is then above chance was not learned from
+        speech but from a leak. The protocol says so.
+    importance
+        Also measure what shuffling each family of features among the judged clips of a fold costs (permutation
+        importance). Source: Breiman (2001), "Random forests", Machine Learning 45, sec. 10.
     seed
-        Seed of the folds, where they are drawn.
+        Seed of the folds, where they are drawn, and of permutations.
     n_jobs
         joblib workers: folds are trained side by side; -1 for all cores. The scores do not depend on it.
     progress
@@ -125,7 +178,7 @@ def evaluate(
     Raises
     ------
     LeakageError
-        There are no speakers and leakage is not allowed.
+        The protocol judges speakers that it has heard, or does not know them, and leakage is not allowed.
     DataError
         A label or speaker is missing, there are too few speakers, or an emotion is heard in one fold only.
 
@@ -140,27 +193,160 @@ def evaluate(
     >>> result.ua, result.protocol
     (1.0, 'leave one of 3 speakers out')
     """
+    clips, y, speakers = _checked(classifier, X, y, groups)
+    said = None if sentences is None else column(sentences, "sentence")
+    check_consistent_length(clips, said)
+    if permute:
+        y = permuted(y, speakers, seed)
+    folds, protocol = split(y, speakers, cv, allow_leakage, seed, said)
+    protocol += f", {_PERMUTED}" if permute else ""
+    (clips,) = _extracted(classifier, [clips], n_jobs, progress)
+    return _judged(classifier, clips, y, speakers, folds, protocol, importance, seed, n_jobs, progress)
+
+
+def evaluate_across(
+    classifier: Recogniser,
+    X: Any,
+    y: Any,
+    X_test: Any,
+    y_test: Any,
+    groups: Any = None,
+    groups_test: Any = None,
+    *,
+    names: tuple[str, str] = ("the first corpus", "the second"),
+    permute: bool = False,
+    importance: bool = False,
+    seed: int = 0,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Learn from one corpus, judge another, on the emotions that both have.
+
+    Clips of other emotions are left out; the protocol counts them. Speakers of the same name in two corpora are
+    different people. The interval draws the speakers of the second.
+
+    Parameters
+    ----------
+    classifier, permute, importance, seed, n_jobs, progress
+        As for `evaluate`.
+    X, y, groups
+        What is learned from.
+    X_test, y_test, groups_test
+        What is judged.
+    names
+        What the corpora are called in the protocol.
+
+    Raises
+    ------
+    DataError
+        The corpora share fewer than two emotions, or a file stands in both.
+    """
+    parts = [_checked(classifier, X, y, groups), _checked(classifier, X_test, y_test, groups_test)]
+    _refuse_shared(parts[0][0], parts[1][0])
+    shared = np.intersect1d(parts[0][1], parts[1][1])
+    if len(shared) < 2:
+        heard, asked = (", ".join(map(str, np.unique(labels))) for _, labels, _ in parts)
+        raise DataError(f"{names[0]} ({heard}) and {names[1]} ({asked}) share fewer than two emotions.")
+    told, kept = [], []
+    for name, (clips, labels, speakers) in zip(names, parts, strict=True):
+        keep = np.flatnonzero(np.isin(labels, shared))
+        told.append(_counted(name, len(keep), len(clips) - len(keep), labels, shared))
+        own = None if speakers is None else speakers[keep]
+        labels = permuted(labels[keep], own, seed) if permute else labels[keep]
+        kept.append(([clips[i] for i in keep], labels, own, keep))
+    protocol = f"learned from {told[0]}, tested on {told[1]}" + (f", {_PERMUTED}" if permute else "")
+    first, second = kept
+    both = _extracted(classifier, [first[0], second[0]], n_jobs, progress)
+    speakers = None
+    if first[2] is not None and second[2] is not None:
+        speakers = np.concatenate([first[2].astype(str), second[2].astype(str)])
+    at = len(first[1])
+    fold = (np.arange(at), np.arange(at, at + len(second[1])))
+    result = _judged(
+        classifier, both[0] + both[1], np.concatenate([first[1], second[1]]), speakers, [fold], protocol, importance,
+        seed, n_jobs, progress,
+    )  # fmt: skip
+    return replace(result, places=second[3])  # they count in the second corpus alone
+
+
+def permuted(y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, seed: int) -> npt.NDArray[Any]:
+    """Labels in random order, among the clips of each speaker where they are known. (n,) -> (n,)."""
+    rng, mixed = np.random.default_rng(seed), y.copy()
+    groups = np.zeros(len(y)) if speakers is None else speakers
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        mixed[own] = y[rng.permutation(own)]
+    return mixed
+
+
+def _checked(
+    classifier: Recogniser, X: Any, y: Any, groups: Any
+) -> tuple[list[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
     if not isinstance(classifier, Recogniser):
         raise DataError(f"evaluate takes an estimator of featkit, not a {type(classifier).__name__}.")
     clips, y = clip_list(X), column(y, "label")
     speakers = None if groups is None else column(groups, "speaker")
     check_consistent_length(clips, y, speakers)
-    folds, protocol = split(y, speakers, cv, allow_leakage, seed)
-    extracting = {"progress": True} if progress else {}
-    clips = clone(classifier).set_params(**extracting, **({} if n_jobs is None else {"n_jobs": n_jobs})).extract(clips)
+    return clips, y, speakers
+
+
+def _refuse_shared(first: list[Any], second: list[Any]) -> None:
+    files = {os.path.abspath(clip) for clip in first if isinstance(clip, str | os.PathLike)}
+    for clip in second:
+        if isinstance(clip, str | os.PathLike) and os.path.abspath(clip) in files:
+            raise DataError(f"'{os.fspath(clip)}' stands in both corpora; what is judged must not be learned from.")
+
+
+def _counted(name: str, n: int, dropped: int, labels: npt.NDArray[Any], shared: npt.NDArray[Any]) -> str:
+    others = ", ".join(str(label) for label in np.setdiff1d(labels, shared))
+    return f"{name} ({n} clips" + (f"; {dropped} of {others} left out)" if dropped else ")")
+
+
+def _extracted(classifier: Recogniser, parts: list[list[Any]], n_jobs: int | None, progress: bool) -> list[list[Any]]:
+    told = {"progress": True} if progress else {}
+    worker = clone(classifier).set_params(**told, **({} if n_jobs is None else {"n_jobs": n_jobs}))
+    return [worker.extract(clips) for clips in parts]
+
+
+def _judged(
+    classifier: Recogniser,
+    clips: list[Any],
+    y: npt.NDArray[Any],
+    speakers: npt.NDArray[Any] | None,
+    folds: Sequence[Pair],
+    protocol: str,
+    importance: bool,
+    seed: int,
+    n_jobs: int | None,
+    progress: bool,
+) -> Evaluation:
+    """Train and ask in every fold, and put the answers together in the order of the clips."""
     labels = np.unique(y)
     probabilities = np.zeros((len(y), len(labels)), dtype=np.float32)
     predictions = np.empty_like(y)
+    changed: dict[str, npt.NDArray[Any]] = {}  # family: (repeats, n) predictions with it shuffled
+    histories: list[Any] = []
     cpu_seconds = 0.0
+    more = {"seed": seed} if importance else {}
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_run_fold)(classifier, clips, y, speakers, train, test) for train, test in folds
+        delayed(_run_fold)(classifier, clips, y, speakers, train, test, **more) for train, test in folds
     )
     bar = tqdm(results, total=len(folds), desc=protocol, unit="fold", disable=not progress, leave=False)
-    for (_, test), (classes, proba, spent) in zip(folds, bar, strict=True):
+    for (_, test), (classes, proba, spent, history, answers) in zip(folds, bar, strict=True):
         probabilities[np.ix_(test, np.searchsorted(labels, classes))] = proba
         predictions[test] = classes[proba.argmax(axis=1)]
+        for family, told in answers.items():
+            changed.setdefault(family, np.repeat(y[None], shares.REPEATS, axis=0))[:, test] = told
+        histories += history
         cpu_seconds += spent
-    return Evaluation(y, predictions, probabilities, labels, speakers, protocol, cpu_seconds)
+    judged = np.sort(np.concatenate([test for _, test in folds]))
+    found = Evaluation(
+        y[judged], predictions[judged], probabilities[judged], labels, None if speakers is None else speakers[judged],
+        protocol, cpu_seconds, judged, histories,
+    )  # fmt: skip
+    if not importance:
+        return found
+    return replace(found, importance=_importance(found, {k: v[:, judged] for k, v in changed.items()}))
 
 
 def _run_fold(
@@ -168,10 +354,14 @@ def _run_fold(
     clips: list[Any],
     y: npt.NDArray[Any],
     speakers: npt.NDArray[Any] | None,
-    train: npt.NDArray[np.intp],
-    test: npt.NDArray[np.intp],
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], float]:
-    """Train a clone on one part and let it answer on the other. -> classes, probabilities, CPU seconds"""
+    train: Places,
+    test: Places,
+    seed: int | None = None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], float, list[Any], dict[str, npt.NDArray[Any]]]:
+    """Train a clone on one part and let it answer on the other; with a seed, also with shuffled features.
+
+    -> classes, probabilities, CPU seconds, history of each network, (repeats, clips) answers by family
+    """
     start = time.process_time()
     fold = clone(classifier).set_params(n_jobs=None, progress=False)
     heard = None if speakers is None else speakers[train]
@@ -179,60 +369,33 @@ def _run_fold(
     if any(getattr(member.backend_, "interrupted_", False) for member in fold.members()):  # half a fold is no score
         raise KeyboardInterrupt
     told = {} if speakers is None or not fold.transductive else {"groups": speakers[test]}
-    proba = fold.predict_proba([clips[i] for i in test], **told)
-    return fold.classes_, proba, time.process_time() - start
+    judged = [clips[i] for i in test]
+    proba = fold.predict_proba(judged, **told)
+    spent = time.process_time() - start
+    histories = [history for member in fold.members() if (history := getattr(member, "history_", None))]
+    answers: dict[str, npt.NDArray[Any]] = {}
+    if seed is not None:
+        rng = np.random.default_rng([seed, int(test[0])])  # another order in every fold
+        for family, places in shares.columns(fold, judged[0]).items():
+            mixed = (shares.shuffled(judged, places, rng) for _ in range(shares.REPEATS))
+            answers[family] = np.stack([fold.predict(clips_, **told) for clips_ in mixed])
+    return fold.classes_, proba, spent, histories, answers
 
 
-def require_speakers(speakers: Any, allow_leakage: bool) -> None:
-    """Raise `LeakageError` where there are none and nobody said that this is meant."""
-    if speakers is None and not allow_leakage:
-        raise LeakageError(
-            "Evaluation needs speakers: without them the same voice stands in training and in test, and the score is "
-            "too high. Give groups=speakers (a manifest with the column speaker), or allow_leakage=True "
-            "(--allow-leakage) to see it anyway."
-        )
+def _importance(found: Evaluation, answers: Mapping[str, npt.NDArray[Any]]) -> dict[str, metrics.Difference]:
+    """What UA loses with each family shuffled, the most important first. Clips are drawn as one where nobody knows
+    who speaks."""
+    groups = np.arange(len(found.y_true)) if found.speakers is None else found.speakers
+    owns = [groups == group for group in np.unique(groups)]
+    if len(owns) < 2:
+        owns = list(np.eye(len(groups), dtype=bool))
 
+    def counts(predicted: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        return np.stack([metrics.confusion(found.y_true[own], predicted[own], found.labels) for own in owns])
 
-def split(
-    y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, cv: int | Literal["loso"], allow_leakage: bool, seed: int
-) -> tuple[list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], str]:
-    """Index pairs and the name of the protocol."""
-    rows = np.zeros(len(y))
-    if cv != "loso" and (not isinstance(cv, int) or cv < 2):
-        raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
-    if speakers is None:
-        require_speakers(speakers, allow_leakage)
-        n = 5 if cv == "loso" else cv
-        if np.unique(y, return_counts=True)[1].min() < n:
-            raise DataError(f"{n} folds need at least {n} clips of every emotion; give a smaller cv or more clips.")
-        random = StratifiedKFold(n, shuffle=True, random_state=seed)
-        return list(random.split(rows, y)), f"{n} random folds, SPEAKERS LEAK"
-    n_speakers = len(np.unique(speakers))
-    wanted = 2 if cv == "loso" else cv
-    if n_speakers < wanted:
-        raise DataError(f"Evaluation by speaker needs at least {wanted} speakers for this cv; there are {n_speakers}.")
-    if cv == "loso":
-        folds, protocol = LeaveOneGroupOut().split(rows, y, speakers), f"leave one of {n_speakers} speakers out"
-    else:
-        most = int(np.unique(y, return_counts=True)[1].max())
-        if most < cv:
-            raise DataError(f"{cv} folds need an emotion with at least {cv} clips; the most frequent has {most}.")
-        splitter = StratifiedGroupKFold(cv, shuffle=True, random_state=seed)
-        folds, protocol = quietly(splitter.split(rows, y, speakers)), f"{cv} folds of {n_speakers} speakers"
-    pairs = list(_checked(folds, y, speakers))
-    return pairs, protocol
-
-
-def _checked(folds: Any, y: npt.NDArray[Any], speakers: npt.NDArray[Any]) -> Iterator[Any]:
-    for train, test in folds:
-        if not len(test):
-            raise DataError("A test fold is empty: some speakers have too many of the clips. Give a smaller cv.")
-        unheard = set(y[test]) - set(y[train])
-        if unheard:
-            emotion = min(unheard)
-            by = ", ".join(str(speaker) for speaker in np.unique(speakers[y == emotion]))
-            raise DataError(
-                f"All clips of the emotion '{emotion}' (speaker {by}) fall in one test fold, so it cannot be learned "
-                "from the others. Add speakers, or leave the emotion out."
-            )
-        yield train, test
+    whole = counts(found.y_pred)
+    cost = {
+        family: metrics.ua_difference(np.mean([counts(one) for one in told], axis=0), whole)
+        for family, told in answers.items()
+    }
+    return dict(sorted(cost.items(), key=lambda item: -item[1].ua))

@@ -26,12 +26,13 @@ from tqdm import tqdm
 
 from featkit import plugins
 from featkit.backend import Backend, Float
-from featkit.benchmark import markdown
 from featkit.classifier import Recogniser, SERClassifier, column
 from featkit.errors import DataError, FeatkitError, PluginError
-from featkit.evaluation import evaluate, require_speakers, split
+from featkit.evaluation import evaluate
 from featkit.extraction import Failure, clip_list
 from featkit.features.base import FeatureExtractor, Features, Fusion
+from featkit.protocols import require_speakers, split
+from featkit.tables import markdown
 
 OPTIMISM = (
     "The best score of a search is optimistic, because it was chosen on these very folds. An honest number comes from "

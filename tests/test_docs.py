@@ -27,9 +27,8 @@ def test_the_readme_and_these_pages_hold_python() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        "featkit.datasets.open_dataset", lambda spec: Synthetic(tmp_path / "c", n_speakers=3, n_sentences=1)
-    )
+    for home in ("featkit.corpus", "featkit.datasets"):  # the importer first, or it would keep the replacement
+        monkeypatch.setattr(f"{home}.open_dataset", lambda spec: Synthetic(tmp_path / "c", n_speakers=3, n_sentences=1))
     soundfile.write("clip.wav", synthesise("anger", 0, 0, 0), 16_000)
     names: dict[str, Any] = {}
     for block in blocks(page):

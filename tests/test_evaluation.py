@@ -11,8 +11,9 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
 from speech import EMOTIONS, SPEAKERS, extracted, small, speech
 
-from featkit import SERClassifier, evaluate
+from featkit import SERClassifier, SERVoting, TunedClassifier, evaluate, metrics
 from featkit.errors import DataError, LeakageError
+from featkit.evaluation import evaluate_across, permuted
 from featkit.features.mfcc import MFCC39
 
 WAVES, LABELS, GROUPS = speech()
@@ -149,7 +150,7 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> Non
         ({"groups": ["s0"] * 24}, "needs at least 2 speakers for this cv; there are 1"),
         ({"cv": 5}, "needs at least 5 speakers for this cv; there are 4"),
         ({"cv": 1}, "cv must be 'loso' or a number of folds from 2 on; it is 1"),
-        ({"cv": "kfold"}, "cv must be 'loso' or a number of folds from 2 on; it is 'kfold'"),
+        ({"cv": "kfold"}, "No protocol is named 'kfold'"),
         ({"groups": None, "allow_leakage": True, "cv": 9}, "9 folds need at least 9 clips of every emotion"),
         ({"groups": [None, *GROUPS[1:]]}, "The speaker of clip 0 is None"),
         ({"y": [None, *LABELS[1:]]}, "The label of clip 0 is None"),
@@ -188,3 +189,133 @@ def test_more_folds_than_clips_of_any_emotion_are_refused() -> None:
 def test_only_our_estimator_is_evaluated() -> None:
     with pytest.raises(DataError, match="evaluate takes an estimator of featkit, not a GridSearchCV"):
         evaluate(GridSearchCV(SERClassifier(), {}), X, LABELS, GROUPS)  # type: ignore[arg-type]
+
+
+# --- other protocols -------------------------------------------------------------------------------------------------
+
+SENTENCES = np.array([str(i % 2) for i in range(24)])
+
+
+def test_a_fixed_test_set_is_judged_alone() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, GROUPS, cv="test:s1")
+    assert result.protocol == "test speaker s1, learned from 3 others"
+    assert result.places.tolist() == np.flatnonzero(GROUPS == "s1").tolist()
+    assert result.y_true.tolist() == LABELS[GROUPS == "s1"].tolist()
+    assert result.ua_interval is None, "one speaker has no interval"
+    assert result.summary()["speakers"] == 1
+
+
+def test_an_emotion_that_the_test_speakers_never_show_has_no_recall() -> None:
+    y = LABELS.copy()
+    y[(GROUPS == "s0") & (y == "sadness")] = "neutral"
+    result = evaluate(SERClassifier(), X, y, GROUPS, cv=["s0"])
+    assert result.summary()["recalls"]["sadness"] is None
+    assert result.probabilities.shape == (6, 3)
+    json.dumps(result.summary(), allow_nan=False)
+
+
+def test_speakers_and_sentences_are_left_out_at_once(seen: Any) -> None:
+    evaluate(Spy(), X, LABELS, GROUPS, sentences=SENTENCES, cv="both:2")
+    fits, asked = ([entry[1] for entry in seen if entry[0] == kind] for kind in ("fit", "predict"))
+    assert len(fits) == 4
+    for trained, tested in zip(fits, asked, strict=True):
+        assert set(GROUPS[trained]).isdisjoint(GROUPS[tested])
+        assert set(SENTENCES[trained]).isdisjoint(SENTENCES[tested])
+    assert sorted(i for tested in asked for i in tested) == list(range(24))
+
+
+def test_one_corpus_is_learned_from_and_another_judged(seen: Any) -> None:
+    half, rest = np.arange(12), np.arange(12, 24)
+    told = np.where(LABELS[rest] == "neutral", "calm", LABELS[rest])
+    result = evaluate_across(
+        Spy(), [X[i] for i in half], LABELS[half], [X[i] for i in rest], told, GROUPS[half], GROUPS[rest],
+        names=("first", "second"),
+    )  # fmt: skip
+    assert result.protocol == (
+        "learned from first (8 clips; 4 of neutral left out), tested on second (8 clips; 4 of calm left out)"
+    )
+    (_, trained, groups), (_, tested, _) = seen
+    assert set(trained) <= set(half)
+    assert set(groups) == {"s0", "s1"}
+    assert tested == [12 + place for place in result.places]
+    assert result.labels.tolist() == ["anger", "sadness"]
+    assert set(result.speakers) == {"s2", "s3"}  # type: ignore[arg-type]
+
+
+def test_people_of_the_same_name_in_two_corpora_are_no_leak() -> None:
+    result = evaluate_across(SERClassifier(), X[:12], LABELS[:12], X[12:], LABELS[12:], GROUPS[:12], GROUPS[:12])
+    assert not result.leaks
+    assert len(result.y_true) == 12
+
+
+def test_a_file_in_both_corpora_is_refused(tmp_path: Any) -> None:
+    with pytest.raises(DataError, match=r"'.*b\.wav' stands in both corpora; what is judged must not be learned from"):
+        evaluate_across(SERClassifier(), ["a.wav", "b.wav"], ["x", "y"], ["c.wav", "./b.wav"], ["x", "y"])
+
+
+def test_corpora_that_share_no_two_emotions_are_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"one \(anger, neutral, sadness\) and two \(anger, calm\) share fewer than two"
+    ):
+        evaluate_across(
+            SERClassifier(), X, LABELS, X[:4], ["anger", "calm"] * 2, names=("one", "two")
+        )  # fmt: skip
+
+
+def test_labels_are_permuted_within_each_speaker() -> None:
+    mixed = permuted(LABELS, GROUPS, 0)
+    assert mixed.tolist() != LABELS.tolist()
+    for speaker in SPEAKERS:
+        assert sorted(mixed[speaker == GROUPS]) == sorted(LABELS[speaker == GROUPS])
+    assert permuted(LABELS, GROUPS, 0).tolist() == mixed.tolist()
+    assert permuted(LABELS, GROUPS, 1).tolist() != mixed.tolist()
+    assert sorted(permuted(LABELS, None, 0)) == sorted(LABELS)
+
+
+def test_the_honest_path_scores_permuted_labels_at_chance() -> None:
+    results = [evaluate(SERClassifier(), X, LABELS, GROUPS, permute=True, seed=seed) for seed in range(8)]
+    assert np.mean([result.ua for result in results]) == pytest.approx(1 / 3, abs=0.12)
+    assert results[0].protocol == "leave one of 4 speakers out, LABELS PERMUTED"
+
+
+# --- what else is told -----------------------------------------------------------------------------------------------
+
+
+def test_each_speaker_has_a_ua() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, GROUPS)
+    assert result.speaker_uas is not None
+    for speaker in SPEAKERS:
+        own = speaker == GROUPS
+        assert result.speaker_uas[speaker] == pytest.approx(balanced_accuracy_score(LABELS[own], result.y_pred[own]))
+    assert evaluate(SERClassifier(), X, LABELS, allow_leakage=True, cv=2).speaker_uas is None
+
+
+def test_the_calibration_error_is_that_of_the_predictions() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, GROUPS)
+    told = metrics.reliability(result.probabilities.max(axis=1), result.y_pred == LABELS)
+    assert result.ece == told.ece == pytest.approx(result.summary()["ECE"], abs=1e-4)
+
+
+def test_networks_leave_their_learning_curves() -> None:
+    pytest.importorskip("torch")
+    result = evaluate(SERClassifier(backend=small("mlp", epochs=3)), X, LABELS, GROUPS)
+    assert [len(history) for history in result.histories] == [3, 3, 3, 3]
+    assert {"epoch", "loss"} <= result.histories[0][0].keys()
+    assert evaluate(SERClassifier(), X, LABELS, GROUPS).histories == []
+
+
+def test_an_average_and_a_search_are_judged_as_any_recogniser() -> None:
+    both = SERVoting([SERClassifier("mfcc39"), SERClassifier("logmel")])
+    assert evaluate(both, WAVES, LABELS, GROUPS, cv=2).ua > 0.5
+    tuned = TunedClassifier(SERClassifier(), space={"C": [0.1, 10]}, cv=2)
+    assert evaluate(tuned, X, LABELS, GROUPS, cv=2).ua > 0.5
+
+
+def test_what_normalises_by_speaker_is_told_who_speaks() -> None:
+    result = evaluate(SERClassifier(normalise="speaker"), X, LABELS, GROUPS, cv=2, importance=True)
+    assert result.ua > 0.5
+    assert result.importance is not None
+    across = evaluate_across(
+        SERClassifier(normalise="speaker"), X[:12], LABELS[:12], X[12:], LABELS[12:], GROUPS[:12], GROUPS[12:]
+    )
+    assert len(across.y_true) == 12

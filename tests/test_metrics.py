@@ -102,3 +102,56 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_one_speaker_has_no_interval() -> None:
     with pytest.raises(DataError, match="needs at least two speakers; there is 1"):
         metrics.ua_interval(tables(0)[:1])
+
+
+def test_the_calibration_error_is_that_of_the_definition_by_hand() -> None:
+    # Bins of width 1/15: 0.62 and 0.65 lie in (9/15, 10/15], 0.95 in (14/15, 1], 0.10 in (1/15, 2/15].
+    told = metrics.reliability(np.array([0.62, 0.65, 0.95, 0.10]), np.array([1, 0, 1, 0]))
+    assert told.clips.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]
+    assert told.accuracy[[1, 9, 14]].tolist() == [0, 0.5, 1]
+    assert told.confidence[[1, 9, 14]] == pytest.approx([0.10, 0.635, 0.95])
+    assert told.ece == pytest.approx((1 * 0.10 + 2 * 0.135 + 1 * 0.05) / 4)
+    assert np.isnan(told.accuracy[0])
+
+
+def test_a_bin_ends_with_its_upper_edge() -> None:
+    told = metrics.reliability(np.array([0.0, 0.5, 0.75, 1.0]), np.array([0, 0, 1, 1]), bins=4)
+    assert told.clips.tolist() == [1, 1, 1, 1]
+
+
+def test_who_is_right_as_often_as_sure_has_no_error() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.2, 1, 100_000)
+    assert metrics.reliability(sure, rng.random(100_000) < sure).ece < 0.01
+    assert metrics.reliability(np.full(100, 0.9), np.zeros(100)).ece == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "message"),
+    [
+        ([], [], "one confidence for each answer, at least one; there are 0 and 0"),
+        ([0.5], [1, 0], "there are 1 and 2"),
+        ([0.5, 1.5], [1, 0], "Confidences lie between 0 and 1; they reach from 0.5 to 1.5"),
+        ([np.nan], [1], "Confidences lie between 0 and 1; they reach from nan to nan"),
+    ],
+)
+def test_what_is_no_confidence_is_refused(confidence: list[float], right: list[int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        metrics.reliability(np.array(confidence), np.array(right))
+
+
+def test_the_paired_difference_equals_a_plain_bootstrap() -> None:
+    first, second, rng = tables(0), tables(5), np.random.default_rng(1)
+    found = metrics.ua_difference(first, second)
+    draws = rng.integers(8, size=(4000, 8))
+    values = np.array([metrics.ua(second[own].sum(axis=0)) - metrics.ua(first[own].sum(axis=0)) for own in draws])
+    np.testing.assert_allclose(found.interval, np.quantile(values, [0.025, 0.975]), atol=0.01)
+    assert found.ua == pytest.approx(metrics.ua(second.sum(axis=0)) - metrics.ua(first.sum(axis=0)))
+    assert found.p == pytest.approx(2 * min(np.mean(values <= 0), np.mean(values >= 0)), abs=0.03)
+
+
+def test_differences_of_other_speakers_are_refused() -> None:
+    with pytest.raises(DataError, match=r"the same speakers and labels; the counts are \(8, 3, 3\) and \(7, 3, 3\)"):
+        metrics.ua_difference(tables(0), tables(0)[1:])
+    with pytest.raises(DataError, match="needs at least two speakers; there is 1"):
+        metrics.ua_difference(tables(0)[:1], tables(1)[:1])

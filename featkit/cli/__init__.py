@@ -7,7 +7,11 @@ from typing import Any
 
 import click
 
+from featkit.cli.audit import audit
 from featkit.cli.augment import augment
+from featkit.cli.benchmark import benchmark
+from featkit.cli.compare import compare
+from featkit.cli.data import data
 from featkit.cli.demo import demo
 from featkit.cli.evaluate import evaluate
 from featkit.cli.export import export
@@ -17,6 +21,7 @@ from featkit.cli.info import info
 from featkit.cli.list_ import list_plugins
 from featkit.cli.predict import predict
 from featkit.cli.tune import tune
+from featkit.cli.verify import verify
 from featkit.errors import FeatkitError
 
 
@@ -56,7 +61,10 @@ def cli(debug: bool) -> None:
     """
 
 
-for _command in (extract, augment, fit, evaluate, tune, predict, export, info, list_plugins, demo):
+for _command in (
+    extract, augment, audit, fit, evaluate, tune, benchmark, compare, verify, predict, export, info, list_plugins, data,
+    demo,
+):  # fmt: skip
     cli.add_command(_command)
 
 

@@ -8,66 +8,77 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import (
-    SET_HELP,
-    augment_option,
-    copies_option,
-    cv_option,
-    data_option,
-    end,
-    jobs_option,
-    leak_option,
-    live,
-    option,
-    pad_option,
-)
+from featkit.cli.common import DATA_HELP, end, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.recipes import plan_fields, recipe_options
 
 
 @click.command()
-@data_option
-@option("--features", "--set", multiple=True, metavar="SET", help="Feature set; may be given again. " + SET_HELP)
-@option("--backend", default=["svm"], multiple=True, metavar="BACKEND", help="Backend; may be given again.")
-@augment_option
-@copies_option
+@option(
+    "--data", required=True, multiple=True, metavar="DATA", help="May be given again, to join several. " + DATA_HELP
+)
+@recipe_options
 @option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines.")
-@cv_option
+@option("--deploy", is_flag=True, help="Also fit on all clips, export, and measure size and time.")
 @leak_option
 @jobs_option
 @pad_option
 def evaluate(
-    data: str, features: tuple[str, ...], backend: tuple[str, ...], augment: str | None, copies: int,
-    output: Path | None, cv: Any, allow_leakage: bool, jobs: int, pad_short: bool,
+    data: tuple[str, ...], output: Path | None, allow_leakage: bool, jobs: int, pad_short: bool, importance: bool,
+    deploy: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Score sets and backends on speakers they have not heard.
 
     \b
     featkit evaluate --data emodb:PATH --features egemaps --features mfcc39 --backend svm --backend xgboost
     featkit evaluate --data ravdess:PATH --cv 6
+    featkit evaluate --data emodb:PATH --cv loso --cv random --allow-leakage
+    featkit evaluate --data emodb:PATH --test ravdess:PATH
     """
-    from featkit.benchmark import benchmark, report
-    from featkit.corpus import read_corpus
+    from featkit.benchmark import Options, measured, report
+    from featkit.benchmark.plan import Plan
+    from featkit.corpus import read_corpora
 
+    plan = Plan(allow_leakage=allow_leakage, pad_short=pad_short).with_flags(**plan_fields(given))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-    corpus = read_corpus(data, progress=live())
-    rows, failures = benchmark(
-        corpus, features or [corpus.extractor], backend, augment=augment, copies=copies, cv=cv,
-        allow_leakage=allow_leakage, pad_short=pad_short, n_jobs=jobs, progress=live(),
-    )  # fmt: skip
+    corpus = read_corpora(data, progress=live())
+    test = read_corpora(plan.test, progress=live()) if plan.test else None
+    options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
+    rows, failures = [], []
+    for protocol in plan.protocols():
+        more, bad = measured(corpus, plan.all_recipes(), protocol, options, test)
+        rows += more
+        failures += [failure for failure in bad if failure not in failures]
     click.echo(report(rows))
     if len(rows) == 1:
         click.echo(_confusion(rows[0].evaluation))
+    for row in rows if importance else ():
+        click.echo(f"\n{row.recipe}\n\n{_importance(row.evaluation)}")
     if output:
-        output.write_text("".join(json.dumps(row.summary()) + "\n" for row in rows), encoding="utf-8")
+        lines = (json.dumps(row.record(), ensure_ascii=False) for row in rows)
+        output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     end(failures, len(rows[0].evaluation.y_true))
 
 
 def _confusion(evaluation: Any) -> str:
     """Confusion counts and recall of each emotion."""
-    from featkit.benchmark import markdown
+    from featkit.tables import markdown
 
     rows = []
     for label, counts in zip(evaluation.labels, evaluation.confusion, strict=True):
         cells = {str(name): str(count) for name, count in zip(evaluation.labels, counts, strict=True)}
-        rows.append({"truth \\ predicted": str(label)} | cells | {"recall": f"{100 * evaluation.recalls[label]:.1f}"})
+        recall = evaluation.recalls[str(label)]
+        told = "" if recall != recall else f"{100 * recall:.1f}"
+        rows.append({"truth \\ predicted": str(label)} | cells | {"recall": told})
     return "\n" + markdown(rows)
+
+
+def _importance(evaluation: Any) -> str:
+    """What shuffling each family costs, in points of UA."""
+    from featkit.tables import markdown
+
+    rows = []
+    for family, cost in evaluation.importance.items():
+        points, low, high = (f"{100 * value:.1f}" for value in (cost.ua, *cost.interval))
+        rows.append({"family": family, "cost in points of UA": f"{points} [{low}, {high}]"})
+    return markdown(rows)

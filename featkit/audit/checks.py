@@ -1,0 +1,139 @@
+"""Checks of recordings, speakers, sentences and classes, each a function of `Material`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from featkit.audit.findings import Finding, named
+from featkit.audit.material import Material
+from featkit.audit.recording import Recording
+
+SHORT = 0.1
+"""Seconds. Shorter clips hold no more than a few frames, and openSMILE's functionals need 60 ms."""
+SILENCE = 1.5
+"""Seconds of digital silence at one end. RAVDESS, with 1.0 s, is the most padded of the corpora measured."""
+CLIPPED = 1e-3
+"""Share of samples in runs at full scale; EMO-DB, whose peaks are scaled to 1, has at most 0.0002."""
+OFFSET = 0.1
+"""Mean relative to RMS; EMO-DB and RAVDESS have at most 0.04."""
+
+_FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
+    (f"shorter than {SHORT} s", lambda r: r.seconds < SHORT),
+    (f"clipped: more than {100 * CLIPPED:g} % of samples in runs at full scale", lambda r: r.clipped > CLIPPED),
+    (f"with a constant offset of more than {100 * OFFSET:g} % of the RMS level", lambda r: r.offset > OFFSET),
+    (
+        f"with more than {SILENCE} s of digital silence at an end, or more than half of it",
+        lambda r: max(r.zeros) > SILENCE or sum(r.zeros) > r.seconds / 2,
+    ),
+)
+# Words before a number that mean "speaker": spk03, Actor_3, subject 3.
+_SPEAKER_WORD = re.compile(r"^(?:speakers?|spkr?|sp|s|actors?|act|subjects?|subj|sub|id|participant|p|person)(?=\d)")
+
+
+def signal(material: Material) -> list[Finding]:
+    """Recordings with a fault that can be heard or seen in the samples: one finding a fault."""
+    findings = []
+    for what, has in _FAULTS:
+        bad = [i for i, recording in material.heard.items() if has(recording)]
+        if bad:
+            files = tuple(material.corpus.files[i] for i in bad)
+            count = f"{len(bad)} of {len(material.heard)} clips {'is' if len(bad) == 1 else 'are'} "
+            findings.append(Finding("signal", "warning", f"{count}{what}: {material.named(bad)}", files))
+    return findings
+
+
+def speakers(material: Material) -> list[Finding]:
+    """Speakers on both sides of a fold, and names that look like one speaker."""
+    voices = material.corpus.speakers
+    if voices is None:
+        text = "the speakers are not known, so no score can tell new voices from known ones; add them (a manifest)"
+        return [Finding("speakers", "warning", text)]
+    findings = []
+    for number, (train, test) in enumerate(material.folds, start=1):
+        both = sorted(set(voices[train].tolist()) & set(voices[test].tolist()))
+        if both:
+            text = f"{_of(both, set(voices[test].tolist()))} speakers of the test are heard in training: {named(both)}"
+            findings.append(Finding("speakers", "error", text, fold=number))
+    alike: dict[str, set[str]] = defaultdict(set)
+    for voice in voices.tolist():
+        alike[plain_name(voice)].add(voice)
+    for names in alike.values():
+        if len(names) > 1:
+            quoted = " and ".join(f"'{name}'" for name in sorted(names))
+            places = np.flatnonzero(np.isin(voices, list(names))).tolist()
+            text = f"{quoted} look like one speaker; give them one name, or clearly different ones"
+            clips = tuple(material.corpus.files[i] for i in places)
+            findings.append(Finding("speakers", "warning", text, clips, material.splitting(places)))
+    return findings
+
+
+def plain_name(speaker: str) -> str:
+    """A name without what varies between spellings of one: case, signs, a word for speaker, zeros in front.
+
+    Examples
+    --------
+    >>> {plain_name(name) for name in ("03", "3", " 03", "spk03", "Actor_03")}
+    {'3'}
+    >>> plain_name("emodb/03") == plain_name("ravdess/03"), plain_name("f3") == plain_name("m3")
+    (False, False)
+    """
+    name = re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", speaker).casefold())
+    name = _SPEAKER_WORD.sub("", name)
+    return re.sub(r"0+(?=\d)", "", name) if name.isdecimal() else re.sub(r"(?<=\D)0+(?=\d)", "", name)
+
+
+def sentences(material: Material) -> list[Finding]:
+    """Sentences that the test shares with training. That is legitimate, and must be said."""
+    texts = material.corpus.texts
+    if texts is None or not material.folds:
+        return []
+    shares = [float(np.isin(texts[test], texts[train]).mean()) for train, test in material.folds if len(test)]
+    if not any(shares):
+        return []
+    n = sum(share > 0 for share in shares)
+    told = f"{100 * np.mean(shares):.0f} % of the test clips say a sentence that training has too"
+    where = f"in {n} of {len(shares)} folds" if len(shares) > 1 else "in the one fold"
+    return [Finding("sentences", "note", f"{told} ({where}): say that the score is not for new sentences")]
+
+
+def classes(material: Material) -> list[Finding]:
+    """Emotions with too few speakers, speakers with one emotion, and gaps between them."""
+    labels, voices = material.corpus.labels, material.corpus.speakers
+    names = sorted(set(labels.tolist()))
+    findings = []
+    if len(names) < 2:
+        findings.append(Finding("classes", "error", f"all clips have one label, '{names[0]}': nothing can be learned"))
+    if voices is None:
+        return findings
+    heard = {voice: Counter(labels[voices == voice].tolist()) for voice in sorted(set(voices.tolist()))}
+    if len(heard) < 2:
+        text = f"there is one speaker, '{next(iter(heard))}': no score can be for new voices"
+        return [*findings, Finding("classes", "warning", text)]
+    for name in names:
+        by = [voice for voice, counts in heard.items() if counts[name]]
+        if len(by) < 2:
+            text = f"'{name}' is shown by one speaker only ({by[0]}): it cannot be learned and judged on new voices"
+            findings.append(Finding("classes", "warning", text))
+    findings += _gaps(heard, names)
+    return findings
+
+
+def _gaps(heard: dict[str, Counter[str]], names: Sequence[str]) -> list[Finding]:
+    findings = []
+    single = [voice for voice, counts in heard.items() if len(counts) == 1]
+    if single and len(names) > 1:
+        text = f"{_of(single, heard)} speakers show one emotion only ({named(single)}): the voice gives it away"
+        findings.append(Finding("classes", "warning", text))
+    gaps = [f"{name} by {voice}" for voice, counts in heard.items() for name in names if not counts[name]]
+    if gaps:
+        findings.append(Finding("classes", "note", f"some emotions are not shown by every speaker: {named(gaps)}"))
+    return findings
+
+
+def _of(some: Sequence[str], every: object) -> str:
+    return f"{len(some)} of {len(every)}"  # type: ignore[arg-type]

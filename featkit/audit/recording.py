@@ -1,0 +1,124 @@
+"""What is measured of each recording, once: hash, level, silence, file kind, fingerprint. No wave is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from featkit.audio import SAMPLE_RATE, Wave, as_wave, name_of
+from featkit.audit.fingerprint import Fingerprint, fingerprint
+from featkit.errors import AudioError
+
+_FULL = 0.98  # of full scale: what was clipped at another rate rings about it
+_RUN = 3  # samples at full scale in a row: a peak is shorter
+_SILENT = 2.0**-16  # half a step of 16 bits: digital silence
+_FAINT = 1e-3  # of the peak, −60 dB: what counts as silence before and after speech
+
+
+class Kind(NamedTuple):
+    """How a recording is stored. Rate and channels are 0 where libsndfile does not read the file."""
+
+    rate: int
+    channels: int
+    subtype: str
+    format: str
+
+    def __str__(self) -> str:
+        return f"{self.rate} Hz, {self.channels} ch, {self.subtype} {self.format}" if self.rate else self.format
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Measurements of one clip, decoded to 16 kHz mono."""
+
+    digest: str
+    """Hash of the samples: another container, name or lossless code has the same."""
+    seconds: float
+    peak: float
+    rms: float
+    offset: float
+    """Absolute mean of the samples relative to their RMS."""
+    clipped: float
+    """Share of samples that lie in runs at full scale."""
+    lead: float
+    trail: float
+    """Seconds below −60 dB of the peak at the start and at the end."""
+    zeros: tuple[float, float]
+    """Seconds of digital silence at the start and at the end."""
+    kind: Kind | None
+    """None where the clip is no file."""
+    print_: Fingerprint | None
+    """None where it was not asked for."""
+
+
+def measure(wave: Wave, kind: Kind | None = None, prints: bool = True) -> Recording:
+    """Measure a wave. (n_samples,) at 16 000 Hz."""
+    size = np.abs(wave)
+    peak, rms = float(size.max()), float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
+    lead, trail = _ends(size >= _FAINT * peak)
+    return Recording(
+        digest=hashlib.sha256((wave + np.float32(0)).tobytes()).hexdigest(),  # −0 becomes 0
+        seconds=wave.size / SAMPLE_RATE,
+        peak=peak,
+        rms=rms,
+        offset=abs(float(np.mean(wave, dtype=np.float64))) / rms if rms else 0.0,
+        clipped=_in_runs(size >= _FULL) / wave.size,
+        lead=lead,
+        trail=trail,
+        zeros=_ends(size >= _SILENT),
+        kind=kind,
+        print_=fingerprint(wave) if prints else None,
+    )
+
+
+def measure_all(
+    clips: Sequence[Any], files: Sequence[str], *, prints: bool = True, n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording | AudioError]:  # fmt: skip
+    """Measure clips (paths or waves) one by one; a clip that cannot be used has its error instead."""
+    # As in extraction: decoding and FFTs release the GIL, and threads start at once.
+    workers = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    results = workers(delayed(_one)(clip, name_of(clip, i), prints) for i, clip in enumerate(clips))
+    return list(tqdm(results, total=len(files), desc="listen", unit="clip", disable=not progress, leave=False))
+
+
+def _one(clip: Any, where: str, prints: bool) -> Recording | AudioError:
+    try:
+        return measure(as_wave(clip, where), _kind(clip), prints)
+    except AudioError as error:
+        return error
+
+
+def _kind(clip: Any) -> Kind | None:
+    if not isinstance(clip, (str, os.PathLike)):
+        return None
+    try:
+        about = soundfile.info(os.fspath(clip) if os.name == "nt" else os.fsencode(clip))
+    except soundfile.LibsndfileError:
+        return Kind(0, 0, "", Path(clip).suffix.lstrip(".").upper())
+    return Kind(about.samplerate, about.channels, about.subtype, about.format)
+
+
+def _ends(loud: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Seconds before the first and after the last sample that is loud."""
+    places = np.flatnonzero(loud)
+    if not places.size:
+        return loud.size / SAMPLE_RATE, loud.size / SAMPLE_RATE
+    return float(places[0]) / SAMPLE_RATE, float(loud.size - 1 - places[-1]) / SAMPLE_RATE
+
+
+def _in_runs(full: npt.NDArray[np.bool_]) -> int:
+    """How many samples lie in runs of at least `_RUN`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(np.int8), [0]])))
+    lengths = edges[1::2] - edges[::2]
+    return int(lengths[lengths >= _RUN].sum())

@@ -1,0 +1,104 @@
+"""Rows as tables: one for all rows that share corpus and protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from featkit.benchmark.rows import Row
+from featkit.errors import FeatkitError
+from featkit.evaluation import Evaluation
+from featkit.tables import csv_table, latex, markdown
+
+SYNTHETIC = "SYNTHETIC speech: it shows that the program runs, not how well it does on people"
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Title and Markdown table of every group of rows that share corpus and protocol."""
+    return "\n\n".join(f"{title(group)}\n\n{markdown(cells(group))}" for group in grouped(rows))
+
+
+def latex_report(rows: Sequence[Row]) -> str:
+    """The same for LaTeX, with ``booktabs``."""
+    return "\n\n".join(latex(cells(group), title(group)) for group in grouped(rows))
+
+
+def csv_report(rows: Sequence[Row]) -> str:
+    """One line a row with all its numbers."""
+    return csv_table([_flat(row.summary()) for row in rows])
+
+
+def grouped(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that share data and protocol, in the order of their first."""
+    if not rows:
+        raise FeatkitError("There are no rows to show.")
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.corpus, row.data, row.evaluation.protocol), []).append(row)
+    return list(groups.values())
+
+
+def title(rows: Sequence[Row]) -> str:
+    """Corpus and protocol in one line."""
+    first = rows[0]
+    result = first.evaluation
+    return (
+        f"{first.corpus}{f' ({SYNTHETIC})' if first.synthetic else ''}: {len(result.y_true)} clips, "
+        f"{len(result.labels)} emotions, {result.protocol}"
+        f"{'' if result.ua_interval is None else '; UA with 95 % interval over speakers'}"
+    )
+
+
+def cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """One dict a row, in words; scores in percent. Columns that would be empty are left out."""
+    found = [_cells(row) for row in rows]
+    shown = [head for head in found[0] if any(row[head] for row in found)]
+    return [{head: row[head] for head in shown} for row in found]
+
+
+def score(value: float) -> str:
+    """In percent with one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def ua_of(evaluation: Evaluation) -> str:
+    """UA in percent with its interval: "74.6 [69, 80]"."""
+    if evaluation.ua_interval is None:
+        return score(evaluation.ua)
+    low, high = evaluation.ua_interval
+    return f"{score(evaluation.ua)} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _cells(row: Row) -> dict[str, str]:
+    told, model = row.evaluation, row.model
+    return {
+        "features": row.features,
+        "backend": row.backend,
+        "augment": row.augment or "",
+        "remarks": ", ".join(row.recipe.remarks + ([f"seed {row.recipe.seed}"] if row.recipe.seed else [])),
+        "WA": score(told.wa),
+        "UA": ua_of(told),
+        "macro-F1": score(told.macro_f1),
+        "ECE": score(told.ece),
+        "CPU s": _seconds(told.cpu_seconds),
+        "extraction": _seconds(row.extraction_seconds),
+        "kB": "" if model is None else f"{model.n_bytes / 1000:.0f}",
+        "ms": "" if model is None else f"{model.milliseconds:.2f}{'' if model.reads == 'wave' else ' (features)'}",
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.{0 if value >= 10 else 1}f}"
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Nested values as columns of their own; of speakers and recalls one each."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            found |= _flat({f"{name}.{key}": inner for key, inner in value.items()})
+        elif isinstance(value, list):
+            found |= {f"{name}_low": value[0], f"{name}_high": value[1]}
+        else:
+            found[name] = value
+    return found

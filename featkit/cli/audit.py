@@ -1,0 +1,72 @@
+"""``featkit audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featkit.cli.common import data_option, jobs_option, live, option
+from featkit.errors import DataError
+
+if TYPE_CHECKING:
+    from featkit.corpus import Corpus
+
+
+def _cv(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    from featkit.protocols import read_cv
+
+    try:
+        return None if value is None else read_cv(value)
+    except DataError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@data_option
+@option("--cv", metavar="CV", callback=_cv, help="Folds to look for leaks in: loso, 6, random, sentences, both, …")
+@option("--test", metavar="DATA", help="Another corpus that is to be judged by what is learned from the first.")
+@option("--check", multiple=True, metavar="CHECK", help="One check alone; may be given again.  [default: all]")
+@option(
+    "--fail-on", default="error", type=click.Choice(["error", "warning"]), help="From what on the exit code is 1."
+)  # fmt: skip
+@jobs_option
+@option("-o", "--output", type=click.Path(path_type=Path), help="Also write the findings: .csv, .json or .md.")
+def audit(
+    data: str, cv: Any, test: str | None, check: tuple[str, ...], fail_on: Any, jobs: int, output: Path | None
+) -> None:  # fmt: skip
+    """Look for copies, leaks, shortcuts and damage in a corpus, before any score is made.
+
+    \b
+    featkit audit --data emodb:PATH --cv loso
+    featkit audit --data train.csv --test test.csv -o findings.csv
+    """
+    if cv is not None and test:
+        raise click.UsageError("--cv divides one corpus, --test names a second one: give one of the two.")
+    if output and output.suffix.lower() not in (".csv", ".json", ".md"):
+        raise click.UsageError(f"'{output}' must end in .csv, .json or .md.")
+    from featkit.audit import CHECKS
+    from featkit.audit import audit as look
+    from featkit.corpus import read_corpus
+
+    corpus, folds = read_corpus(data, progress=live()), cv
+    if test:
+        corpus, folds = _joined(corpus, data, test)
+    found = look(corpus, folds=folds, checks=check or CHECKS, n_jobs=jobs, progress=live())
+    click.echo(found.report())
+    if output:
+        found.save(output)
+    if found.fails(fail_on):
+        click.get_current_context().exit(1)
+
+
+def _joined(corpus: Corpus, data: str, test: str) -> tuple[Corpus, Any]:
+    """Both corpora and their fold. Speaker 03 of one published corpus is not speaker 03 of another."""
+    from featkit.audit import joined
+    from featkit.corpus import read_corpus
+    from featkit.datasets import open_dataset
+
+    other = read_corpus(test, progress=live())
+    names = {open_dataset(spec).name for spec in (data, test)}
+    return joined(corpus, other, apart=len(names) == 2 and not names & {"folder", "manifest"})

@@ -1,0 +1,130 @@
+"""``featkit benchmark``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featkit.cli.common import jobs_option, leak_option, live, option, pad_option
+from featkit.cli.recipes import plan_fields, recipe_options
+from featkit.errors import DataError
+
+if TYPE_CHECKING:
+    from featkit.benchmark.plan import Plan
+    from featkit.benchmark.rows import Row, RowFile
+    from featkit.benchmark.runner import Cell, Options
+
+
+@click.command()
+@click.argument("plan", required=False, type=click.Path(path_type=Path))
+@option("--data", multiple=True, metavar="DATA", help="Corpus; may be given again.")
+@recipe_options
+@option("-o", "--results", default="results", type=click.Path(path_type=Path), help="Folder of rows and report.")
+@option("--deploy/--no-deploy", default=True, help="Also fit on all clips, export, and measure size and time.")
+@leak_option
+@jobs_option
+@pad_option
+def benchmark(
+    plan: Path | None, data: tuple[str, ...], results: Path, deploy: bool, allow_leakage: bool, jobs: int,
+    pad_short: bool, importance: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Measure every combination, keep every row, and write a report.
+
+    PLAN is a YAML file; options take the place of what it says. Rows are written to RESULTS/rows.jsonl as they are
+    made, and a second run makes only those that are missing. RESULTS then holds report.html, .md, .csv and .tex.
+
+    \b
+    featkit benchmark --data emodb:PATH --features egemaps --features mfcc39 --backend svm --backend xgboost --cv 5
+    featkit benchmark table.yaml --data emodb:PATH --data ravdess:PATH --jobs 2
+    featkit benchmark --data emodb:PATH --test ravdess:PATH --backend svm
+    """
+    if results.exists() and not results.is_dir():
+        raise click.UsageError(f"--results must be a folder; '{results}' is a file.")
+    from featkit.benchmark.plan import Plan, read_plan
+    from featkit.benchmark.rows import RowFile
+    from featkit.benchmark.runner import Options
+
+    flags = plan_fields(given) | {"data": tuple((one,) for one in data)}
+    wanted = (read_plan(plan) if plan else Plan()).with_flags(**flags, allow_leakage=allow_leakage, pad_short=pad_short)
+    if not wanted.data:
+        raise DataError("There is no corpus; name one with --data, or under data: in the plan.")
+    results.mkdir(parents=True, exist_ok=True)
+    options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
+    rows, failed, interrupted = _run(wanted, RowFile(results / "rows.jsonl"), options)
+    if rows:
+        _write(rows, results)
+    for reason in failed:
+        click.echo(reason, err=True)
+    if failed or interrupted:
+        click.get_current_context().exit(1)
+
+
+def _run(plan: Plan, file: RowFile, options: Options) -> tuple[list[Row], list[str], bool]:
+    """Make what is missing. -> all rows of the plan, reasons of what could not be made, whether Ctrl-C ended it."""
+    from featkit.benchmark.rows import Row
+    from featkit.benchmark.runner import made
+
+    known = {row.key: row for row in file.read()}
+    asked = _asked(plan)
+    rows = [known[cell.key] for cell in asked if cell.key in known]
+    missing = list({cell.key: cell for cell in asked if cell.key not in known}.values())
+    if rows:
+        click.echo(f"{len(rows)} of {len(asked)} rows are in {file.path} already.", err=True)
+    failed: list[str] = []
+    start = time.monotonic()
+    try:
+        for i, result in enumerate(made(missing, options)):
+            if isinstance(result, Row):
+                file.append(result)
+                rows.append(result)
+                if result.no_model:
+                    click.echo(f"No model of {result.recipe}: {result.no_model}", err=True)
+            else:
+                failed.append(f"Failed: {result.cell}: {result.reason}")
+            click.echo(_told(result, i + 1, len(missing), time.monotonic() - start), err=True)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted: {len(rows)} of {len(asked)} rows are kept in {file.path}.", err=True)
+        return rows, failed, True
+    order = {cell.key: i for i, cell in enumerate(asked)}
+    return sorted(rows, key=lambda row: order[row.key]), failed, False
+
+
+def _asked(plan: Plan) -> list[Cell]:
+    from featkit.benchmark.runner import cells
+    from featkit.corpus import read_corpora
+
+    test = read_corpora(plan.test, progress=live()) if plan.test else None
+    corpora = [read_corpora(specs, progress=live()) for specs in plan.data]
+    return cells(corpora, plan.all_recipes(), plan.protocols(), test)
+
+
+def _told(result: Any, done: int, of: int, seconds: float) -> str:
+    """One line a row, with the time that is left if the others take as long."""
+    from featkit.benchmark.report import ua_of
+    from featkit.benchmark.rows import Row
+
+    left = seconds / done * (of - done)
+    rest = f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left" if done < of else ""
+    if not isinstance(result, Row):
+        return f"{done}/{of}  {result.cell}: failed{rest}"
+    name = f"{result.corpus}, {result.evaluation.protocol}: {result.recipe}"
+    return f"{done}/{of}  {'SYNTHETIC ' if result.synthetic else ''}{name}: UA {ua_of(result.evaluation)}{rest}"
+
+
+def _write(rows: list[Row], folder: Path) -> None:
+    """The report in every form, and the table on stdout."""
+    from featkit.benchmark.html import html_report
+    from featkit.benchmark.report import csv_report, latex_report, report
+
+    table = report(rows)
+    click.echo(table)
+    page, note = html_report(rows)
+    texts = {"md": f"{table}\n", "csv": csv_report(rows), "tex": f"{latex_report(rows)}\n", "html": page}
+    for suffix, text in texts.items():
+        (folder / f"report.{suffix}").write_text(text, encoding="utf-8")
+    click.echo(f"\n{folder / 'report.html'} and .md, .csv, .tex; rows in {folder / 'rows.jsonl'}")
+    if note:
+        click.echo(note, err=True)

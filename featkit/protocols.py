@@ -1,0 +1,197 @@
+"""Which clips are learned from and which are judged: folds of speakers, of sentences, of both, and leaking ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+
+from featkit import plugins
+from featkit.backend import quietly
+from featkit.errors import DataError, LeakageError
+
+Places: TypeAlias = npt.NDArray[np.intp]
+Pair: TypeAlias = tuple[Places, Places]
+"""Places of the clips that are learned from, and of those that are judged."""
+CV: TypeAlias = int | str | Sequence[str]
+
+LEAKS = "SPEAKERS LEAK"
+"""Stands in the text of every protocol that has heard the speakers it judges."""
+_NUMBERED = {"random": 5, "sentences": None, "both": 5}
+"""Protocols that take a number of folds, and how many they make without one; None leaves one out at a time."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What ``cv`` says, taken apart."""
+
+    kind: str
+    n: int | None = None
+    speakers: tuple[str, ...] = ()
+
+
+def read_cv(text: str) -> CV:
+    """``loso``, ``6``, ``random:5``, ``sentences``, ``both:5`` or ``test:03,08`` of a command line → ``cv``.
+
+    Raises
+    ------
+    DataError
+        It is none of these.
+    """
+    cv = int(text) if text.isdecimal() else text
+    _plan(cv)
+    return cv
+
+
+def split(
+    y: npt.NDArray[Any], speakers: npt.NDArray[Any] | None, cv: CV, allow_leakage: bool, seed: int,
+    sentences: npt.NDArray[Any] | None = None,
+) -> tuple[list[Pair], str]:  # fmt: skip
+    """Index pairs and the name of the protocol. ``cv`` as for `featkit.evaluate`.
+
+    Raises
+    ------
+    LeakageError
+        The protocol judges speakers that it has heard, and nobody said that this is meant.
+    DataError
+        Speakers or sentences are not known or too few, or an emotion cannot be learned in one of the folds.
+    """
+    plan = _plan(cv)
+    if plan.kind == "speakers" and speakers is None:
+        require_speakers(speakers, allow_leakage)
+        plan = _Plan("random", plan.n or 5)
+    if plan.kind in ("random", "sentences") and not allow_leakage:
+        raise LeakageError(
+            f"cv='{plan.kind}' judges voices that were heard in training, and the score is too high. Say "
+            "allow_leakage=True (--allow-leakage) to see it anyway; the protocol then tells."
+        )
+    if plan.kind in ("fixed", "both") and speakers is None:
+        raise DataError(f"cv={cv!r} needs the speaker of every clip. Give groups=speakers.")
+    if plan.kind in ("sentences", "both") and sentences is None:
+        raise DataError(f"cv={cv!r} needs to know which sentence every clip says. Give sentences=texts.")
+    made: Any
+    if plan.kind == "random":
+        made = _random(y, plan.n or 5, seed)
+    elif plan.kind == "fixed":
+        made = _fixed(speakers, plan.speakers)
+    elif plan.kind == "both":
+        made = _both(y, speakers, sentences, plan.n or 5, seed)
+    elif plan.kind == "sentences":
+        made = _groups(y, sentences, plan.n, seed, "sentence")
+    else:
+        made = _groups(y, speakers, plan.n, seed, "speaker")
+    folds, text = made
+    who = sentences if plan.kind == "sentences" else speakers
+    return list(_checked(folds, y, who, "sentence" if plan.kind == "sentences" else "speaker")), text
+
+
+def require_speakers(speakers: Any, allow_leakage: bool) -> None:
+    """Raise `LeakageError` where there are none and nobody said that this is meant."""
+    if speakers is None and not allow_leakage:
+        raise LeakageError(
+            "Evaluation needs speakers: without them the same voice stands in training and in test, and the score is "
+            "too high. Give groups=speakers (a manifest with the column speaker), or allow_leakage=True "
+            "(--allow-leakage) to see it anyway."
+        )
+
+
+def _plan(cv: CV) -> _Plan:
+    if isinstance(cv, str):
+        return _worded(cv)
+    if isinstance(cv, Sequence):
+        return _Plan("fixed", speakers=tuple(str(name) for name in cv))
+    if not isinstance(cv, int) or isinstance(cv, bool) or cv < 2:
+        raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
+    return _Plan("speakers", cv)
+
+
+def _worded(cv: str) -> _Plan:
+    name, colon, rest = cv.partition(":")
+    if cv == "loso":
+        return _Plan("speakers")
+    if name == "test" and rest.strip():
+        return _Plan("fixed", speakers=tuple(word.strip() for word in rest.split(",")))
+    if name in _NUMBERED and (not colon or (rest.isdecimal() and int(rest) >= 2)):
+        return _Plan(name, int(rest) if rest else _NUMBERED[name])
+    known = ["loso", "a number of folds from 2 on", "random", "sentences", "both", "test:SPEAKER,SPEAKER"]
+    told = plugins.unknown("protocol", cv, known, "Protocols")
+    raise DataError(f"{told} random, sentences and both take a number of folds, as in random:5.")
+
+
+def _random(y: npt.NDArray[Any], n: int, seed: int) -> tuple[Any, str]:
+    if np.unique(y, return_counts=True)[1].min() < n:
+        raise DataError(f"{n} folds need at least {n} clips of every emotion; give a smaller cv or more clips.")
+    folds = StratifiedKFold(n, shuffle=True, random_state=seed).split(np.zeros(len(y)), y)
+    return folds, f"{n} random folds, {LEAKS}"
+
+
+def _groups(y: npt.NDArray[Any], groups: Any, n: int | None, seed: int, noun: str) -> tuple[Any, str]:
+    """Leave one speaker or sentence out at a time, or make ``n`` folds of whole ones."""
+    present = len(np.unique(groups))
+    if present < (n or 2):
+        raise DataError(f"Evaluation by {noun} needs at least {n or 2} {noun}s for this cv; there are {present}.")
+    mark = "" if noun == "speaker" else f", {LEAKS}"
+    if n is None:
+        return LeaveOneGroupOut().split(y, y, groups), f"leave one of {present} {noun}s out{mark}"
+    return _stratified(y, groups, n, seed), f"{n} folds of {present} {noun}s{mark}"
+
+
+def _stratified(y: npt.NDArray[Any], groups: Any, n: int, seed: int) -> Any:
+    most = int(np.unique(y, return_counts=True)[1].max())
+    if most < n:
+        raise DataError(f"{n} folds need an emotion with at least {n} clips; the most frequent has {most}.")
+    return quietly(StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups))
+
+
+def _fixed(speakers: Any, wanted: Sequence[str]) -> tuple[Any, str]:
+    names = np.array([str(speaker) for speaker in speakers])
+    for name in wanted:
+        if name not in names:
+            raise DataError(plugins.unknown("speaker", name, sorted(set(names)), "Speakers"))
+    test = np.isin(names, list(wanted))
+    others = len(set(names[~test]))
+    if not others:
+        raise DataError("All speakers are test speakers; nobody is left to learn from.")
+    told = ", ".join(sorted(set(wanted)))
+    noun = "speaker" if len(set(wanted)) == 1 else "speakers"
+    return [(np.flatnonzero(~test), np.flatnonzero(test))], f"test {noun} {told}, learned from {others} others"
+
+
+def _both(y: npt.NDArray[Any], speakers: Any, sentences: Any, n: int, seed: int) -> tuple[Any, str]:
+    """Folds of speakers crossed with folds of sentences: the judged voice and the judged words are both unheard."""
+    counts = [len(np.unique(values)) for values in (speakers, sentences)]
+    for noun, present in zip(("speaker", "sentence"), counts, strict=True):
+        if present < 2:
+            raise DataError(f"cv='both' needs at least two {noun}s; there is {present}.")
+    by_speaker, by_sentence = (min(n, present) for present in counts)
+    said = list(GroupKFold(by_sentence, shuffle=True, random_state=seed).split(y, y, sentences))
+    folds = [
+        (np.intersect1d(heard, known), np.intersect1d(test, asked))
+        for heard, test in _stratified(y, speakers, by_speaker, seed)
+        for known, asked in said
+    ]
+    text = f"{by_speaker} folds of {counts[0]} speakers × {by_sentence} of {counts[1]} sentences, both unheard"
+    return [(train, test) for train, test in folds if len(test)], text  # not everybody says everything
+
+
+def _checked(folds: Any, y: npt.NDArray[Any], groups: Any, noun: str) -> Iterator[Pair]:
+    for train, test in folds:
+        if not len(test):
+            raise DataError(f"A test fold is empty: some {noun}s have too many of the clips. Give a smaller cv.")
+        unheard = set(y[test]) - set(y[train])
+        if unheard:
+            emotion = min(unheard)
+            by = "" if groups is None else f" ({noun} {_told(np.unique(groups[y == emotion]))})"
+            raise DataError(
+                f"All clips of the emotion '{emotion}'{by} fall in one test fold, so it cannot be learned "
+                f"from the others. Add {noun}s, or leave the emotion out."
+            )
+        yield train, test
+
+
+def _told(names: Any) -> str:
+    return ", ".join(str(name) for name in names[:5]) + (" …" if len(names) > 5 else "")

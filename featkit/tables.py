@@ -1,0 +1,91 @@
+"""Rows of words as a table: Markdown, LaTeX, CSV. A leaf."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from featkit.errors import FeatkitError
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "→": r"$\rightarrow$",
+}  # fmt: skip
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Aligned Markdown table; the keys of the first row are the heads.
+
+    Examples
+    --------
+    >>> print(markdown([{"set": "mfcc39", "UA": "74.6"}]))
+    | set    | UA   |
+    |--------|------|
+    | mfcc39 | 74.6 |
+    """
+    heads = _heads(rows)
+    cells = [heads, *([row[head].replace("|", "\\|") for head in heads] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
+    lines = ["| " + " | ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def latex(rows: Sequence[Mapping[str, str]], caption: str) -> str:
+    r"""A table for LaTeX with the package ``booktabs``; columns of numbers stand to the right.
+
+    Examples
+    --------
+    >>> print(latex([{"set": "mfcc_39", "UA": "74.6"}], "EMO-DB"))
+    \begin{table}
+      \caption{EMO-DB}
+      \begin{tabular}{lr}
+        \toprule
+        set & UA \\
+        \midrule
+        mfcc\_39 & 74.6 \\
+        \bottomrule
+      \end{tabular}
+    \end{table}
+    """
+    heads = _heads(rows)
+    kinds = "".join("r" if all(row[head][:1].isdigit() for row in rows) else "l" for head in heads)
+    lines = [rf"    {' & '.join(map(_tex, (row[head] for head in heads)))} \\" for row in rows]
+    return "\n".join(
+        [
+            r"\begin{table}", rf"  \caption{{{_tex(caption)}}}", rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule",
+            rf"    {' & '.join(map(_tex, heads))} \\", r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}",
+            r"\end{table}",
+        ]
+    )  # fmt: skip
+
+
+def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a head; what a row does not have is empty.
+
+    Examples
+    --------
+    >>> print(csv_table([{"set": "a,b", "UA": 0.5}, {"set": "c", "note": None}]), end="")
+    set,UA,note
+    "a,b",0.5,
+    c,,
+    """
+    if not rows:
+        raise FeatkitError("There are no rows to show.")
+    file = io.StringIO()
+    table = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return file.getvalue()
+
+
+def _heads(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    if not rows:
+        raise FeatkitError("There are no rows to show.")
+    return list(rows[0])
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(sign, sign) for sign in text)

@@ -1,0 +1,33 @@
+"""Words as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from featkit.errors import FeatkitError
+from featkit.tables import csv_table, latex, markdown
+
+
+def test_a_bar_inside_a_cell_does_not_end_it() -> None:
+    assert markdown([{"a": "x|y"}]).splitlines()[2] == "| x\\|y |"
+
+
+def test_every_sign_of_latex_is_escaped() -> None:
+    text = latex([{"a": "\\{}&%$#_~^ × →"}], "c")
+    assert r"\textbackslash{}\{\}\&\%\$\#\_\textasciitilde{}\textasciicircum{} $\times$ $\rightarrow$" in text
+
+
+def test_csv_reads_back() -> None:
+    rows = [{"a": 'x,"y"\nz', "b": 1}, {"a": "", "c": 2.5}]
+    assert list(csv.DictReader(io.StringIO(csv_table(rows)))) == [
+        {"a": 'x,"y"\nz', "b": "1", "c": ""}, {"a": "", "b": "", "c": "2.5"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [markdown, csv_table, lambda rows: latex(rows, "c")])
+def test_no_rows_make_no_table(table: object) -> None:
+    with pytest.raises(FeatkitError, match="There are no rows to show"):
+        table([])  # type: ignore[operator]
