@@ -137,7 +137,8 @@ def convert_classifier(classifier: Any, dims: int, **options: Any) -> onnx.Model
         )
     g = GraphBuilder("classifier")
     x = g.input("functionals", ["batch", dims])
-    g.output(g.include(converted, x, "probabilities"), "probabilities", ["batch", len(classifier.classes_)])
+    values = "values" if options.get("raw_scores") else len(classifier.classes_)  # of pairs there may be more
+    g.output(g.include(converted, x, "probabilities"), "probabilities", ["batch", values])
     return g.model()
 
 

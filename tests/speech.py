@@ -23,6 +23,7 @@ SPEAKERS = ("s0", "s1", "s2", "s3")
 _TRAINING = "epochs=20,batch_size=8,lr=0.005,dropout=0.1,average=0,label_smoothing=0"
 _SMALL = {
     "xgboost": "xgboost:n_estimators=15,n_jobs=1",
+    "fisher": "fisher:components=4,frames=5000,C=0.03",
     "cnn_lstm": f"cnn_lstm:channels=(8,12),hidden=8,{_TRAINING}",
     "tdnn": f"tdnn:channels=(8,12),{_TRAINING}",
     "transformer": f"transformer:width=12,layers=1,heads=2,{_TRAINING}",

@@ -8,22 +8,23 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.svm import SVC
 
 from featkit.backend import Float, clip_weights, speaker_folds
 from featkit.graph import GraphBuilder, convert_classifier
 from featkit_backends.functionals import FunctionalsBackend
+from featkit_backends.margins import add_votes, calibrate, votes
 from featkit_backends.standardise import Standardiser
 
 
 class SVM(FunctionalsBackend):
-    """SVM over standardised functionals. Probabilities are the softmax of its decision values.
+    """SVM over standardised functionals. Probabilities are the softmax of the margins of its pairs of classes.
 
-    Their temperature is learned on clips of speakers the SVM has not heard, and does not change which class is the
-    most probable: labels are the SVM's own. Source: Guo et al. (2017), "On calibration of modern neural networks".
+    Each pair's decision value, cut at the margins to -1 … 1, counts for the one class and against the other. The
+    temperature of the softmax is learned on clips of speakers the SVM has not heard, and does not change which class is
+    the most probable. Source: Guo et al. (2017), "On calibration of modern neural networks".
 
     Parameters
     ----------
@@ -89,14 +90,15 @@ class SVM(FunctionalsBackend):
         weight = clip_weights(index[parent], given, self.class_weight)
         self.standardise_ = Standardiser(X, given)
         Z = self.standardise_(X)
-        svc = SVC(kernel=self.kernel, C=self.C, gamma=self.gamma / (Z.shape[1] * max(float(Z.var()), 1e-12)))
+        gamma = self.gamma / (Z.shape[1] * max(float(Z.var()), 1e-12))
+        svc = SVC(kernel=self.kernel, C=self.C, gamma=gamma, decision_function_shape="ovo")
 
         decisions = np.zeros((len(index), len(self.classes_)))
         for train, test in folds:
             heard = np.flatnonzero(np.isin(parent, train))
             fold = clone(svc).fit(Z[heard], index[parent[heard]], sample_weight=weight[heard])
             decisions[test] = _scores(fold, Z[test])
-        self.inverse_temperature_ = _calibrate(decisions, index, weight[: len(index)])
+        self.inverse_temperature_ = calibrate(decisions, index, weight[: len(index)])
         self.svc_ = svc.fit(Z, index[parent], sample_weight=weight)
         return self
 
@@ -110,25 +112,18 @@ class SVM(FunctionalsBackend):
     def to_onnx(self) -> Any:
         """Scaling, clipping, SVM and temperature in one graph. (batch, dims) -> (batch, classes)."""
         svc = convert_classifier(self.svc_, self.n_features_in_, raw_scores=True)
-        g = GraphBuilder("svm")
+        g, classes = GraphBuilder("svm"), len(self.classes_)
         x = self.standardise_.add(g, g.input("functionals", ["batch", self.n_features_in_]))
-        logits = g.op("Mul", g.include(svc, x), g.constant([self.inverse_temperature_]))
+        values = g.include(svc, x)
+        if classes == 2:  # skl2onnx gives the one value of two classes twice: against the first, and for the second
+            values = g.op("Slice", values, g.ints(0), g.ints(1), g.ints(1))
+        scores = add_votes(g, values, classes * (classes - 1) // 2)
+        logits = g.op("Mul", scores, g.constant([self.inverse_temperature_]))
         g.output(g.op("Softmax", logits, axis=1), "probabilities", ["batch", len(self.classes_)])
         return g.model()
 
 
-def _scores(svc: SVC, Z: Float) -> npt.NDArray[np.float64]:
-    """Decision values. -> (n, classes); the one number of two classes counts against the first, for the second."""
+def _scores(svc: SVC, Z: Float) -> npt.NDArray[Any]:
+    """Votes of the pairs. -> (n, classes); the one value of two classes speaks for the second."""
     values = svc.decision_function(Z)
-    scores: npt.NDArray[np.float64] = np.stack([-values, values], axis=1) if values.ndim == 1 else values
-    return scores
-
-
-def _calibrate(scores: npt.NDArray[np.float64], index: npt.NDArray[np.intp], weight: npt.NDArray[np.float64]) -> float:
-    """The factor of the scores whose softmax gives the labels the highest likelihood: one over the temperature."""
-
-    def loss(log_factor: float) -> float:
-        rows = log_softmax(np.exp(log_factor) * scores, axis=1)
-        return -float(np.average(rows[np.arange(len(index)), index], weights=weight))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), method="bounded", options={"xatol": 1e-8}).x))
+    return votes(-values[:, None] if values.ndim == 1 else values)
