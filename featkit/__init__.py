@@ -5,8 +5,12 @@ Names are loaded when first used, so that a model can be served without the trai
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime from 1.29 on would keep a database in the home folder and report to its makers. Before it is imported:
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from featkit.classifier import SERClassifier

@@ -29,6 +29,11 @@ _EXTRAS = {
     "pandas": "pandas",
     "librosa": "augment",
     "matplotlib": "plot",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "websockets": "serve",
+    "python_multipart": "serve",
+    "sounddevice": "live",
 }
 
 

@@ -25,11 +25,21 @@ class Preset:
 
 PRESETS = {
     "best": Preset(
-        "openSMILE's ComParE set, Fisher vectors and covariances, averaged; research use only",
+        "ComParE functionals, covariances and Fisher vectors, averaged; openSMILE's licence: research only",
         (
-            ("compare2016", "svm:kernel=linear,C=0.001"),
-            ("mfcc39", "fisher"),
+            ("compare2016", "linear"),
             ("compare2016", "tangent"),
+            ("mfcc39", "fisher"),
+            ("mfcc39", "tangent:deltas=False"),
+        ),
+    ),
+    "own": Preset(
+        "MFCC statistics, covariances and Fisher vectors, averaged: one graph from the waveform, free of openSMILE",
+        (
+            ("mfcc39", "fisher:components=128"),
+            ("mfcc39", "fisher:centre=False"),
+            ("mfcc39", "tangent:deltas=False"),
+            ("mfcc39", "mlp"),
         ),
     ),
 }

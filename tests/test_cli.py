@@ -71,8 +71,8 @@ def bad(tmp_path: Path, corpus: Path) -> Path:
 
 
 COMMANDS = (
-    "extract", "augment", "fit", "tune", "evaluate", "benchmark", "compare", "verify", "audit", "predict", "export",
-    "info", "list", "demo",
+    "extract", "augment", "fit", "tune", "evaluate", "benchmark", "compare", "verify", "audit", "predict", "stream",
+    "serve", "export", "info", "list", "demo",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -268,3 +269,17 @@ def test_dotted_paths_in_a_recipe_are_no_plugins(models: dict[str, Path], tmp_pa
     path = tampered(models["egemaps-svm"], tmp_path, respecified(name="os:system"))
     with pytest.raises(FeatkitError, match=r"No feature set is named 'os:system'"):
         featkit.load(path)
+
+
+# Privacy
+
+
+def test_a_model_is_loaded_and_asked_without_a_trace(models: dict[str, Path], tmp_path: Path) -> None:
+    """onnxruntime's telemetry, which is on by default, would write a database below the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import sys, numpy, featkit; featkit.load(sys.argv[1]).predict([numpy.ones(16_000, numpy.float32)])"
+    places = {name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "LOCALAPPDATA")}
+    env = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"} | places
+    subprocess.run([sys.executable, "-c", code, str(models["mfcc39-svm"])], check=True, env=env, cwd=home)
+    assert not list(home.rglob("*"))

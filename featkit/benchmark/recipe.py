@@ -115,7 +115,8 @@ class Recipe:
         made = find_preset(str(self.preset), copies=self.copies, pad_short=self.pad_short)
         for member in made.members():
             member.set_params(random_state=self.seed, normalise=self.normalise)
-            _seed(member.backend, self.seed)
+            if self.seed and isinstance(member.backend, Backend):  # members that differ by their seed alone still do
+                _seed(member.backend, self.seed + member.backend.get_params().get("random_state", 0))
         return made
 
     def _single(self) -> SERClassifier:

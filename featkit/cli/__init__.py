@@ -20,6 +20,8 @@ from featkit.cli.fit import fit
 from featkit.cli.info import info
 from featkit.cli.list_ import list_plugins
 from featkit.cli.predict import predict
+from featkit.cli.serve import serve
+from featkit.cli.stream import stream
 from featkit.cli.tune import tune
 from featkit.cli.verify import verify
 from featkit.errors import FeatkitError
@@ -58,12 +60,13 @@ def cli(debug: bool) -> None:
     featkit evaluate --data emodb:PATH                  a score that stands
     featkit fit --data emodb:PATH -o model.onnx         a model to ship
     featkit predict model.onnx *.wav                    labels
+    featkit stream model.onnx                           labels while you speak
     """
 
 
 for _command in (
-    extract, augment, audit, fit, evaluate, tune, benchmark, compare, verify, predict, export, info, list_plugins, data,
-    demo,
+    extract, augment, audit, fit, evaluate, tune, benchmark, compare, verify, predict, stream, serve, export,
+    info, list_plugins, data, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

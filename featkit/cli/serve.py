@@ -1,0 +1,86 @@
+"""``featkit serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featkit.cli.common import option
+
+if TYPE_CHECKING:
+    import uvicorn
+
+
+@click.command()
+@option("--host", default="127.0.0.1", help="Address to listen on. Any but this computer's own needs a token.")
+@option("--port", default=8000, type=click.IntRange(0, 65535), help="0 for any free one.")
+@option(
+    "--token", envvar="FEATKIT_TOKEN", metavar="TOKEN", show_envvar=True,
+    help="Ask clients for this word of 16 characters or more; other users of this computer can read the command line.",
+)  # fmt: skip
+@option("--allow-host", multiple=True, metavar="NAME", help="A further name by which the server may be called.")
+@option("--max-mb", default=32.0, type=click.FloatRange(min=0, min_open=True), help="Most megabytes of one request.")
+@option("--max-seconds", default=300.0, type=click.FloatRange(min=0, min_open=True), help="Most audio in one request.")
+@option("--timeout", default=30.0, type=click.FloatRange(min=0, min_open=True), help="Seconds an answer may take.")
+@option(
+    "--places", default=64, type=click.IntRange(min=1), metavar="N", help="Requests at once; more are answered 503."
+)
+@option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Threads that recognise.  [default: cores, 4 at most]"
+)
+@click.argument("model", type=click.Path(path_type=Path))
+def serve(model: Path, host: str, port: int, token: str | None, **given: Any) -> None:
+    """Serve an exported MODEL: page, HTTP API and WebSocket.
+
+    \b
+    featkit serve model.onnx                            open http://127.0.0.1:8000
+    FEATKIT_TOKEN=… featkit serve model.onnx --host 0.0.0.0
+    """
+    from featkit.plugins import missing
+
+    try:
+        from featkit.serve.server import bound, is_loopback, shown
+    except ModuleNotFoundError as error:
+        raise missing(error, "command serve") from None
+    from featkit.runtime import load
+
+    recogniser = load(model)
+    place = bound(host, port)
+    with place:
+        local = is_loopback(place)
+        running = _prepared(recogniser, model.name, host, local, token, **given)
+        where = shown(place)
+        click.echo(f"{model.name}: {', '.join(recogniser.labels)}")
+        click.echo(f"{where}/{'#token=…' if token else ''}  Ctrl-C stops. {_reach(local)}")
+        try:
+            running.run(sockets=[place])
+        except KeyboardInterrupt:  # uvicorn has stopped in good order and tells of it again
+            click.echo("Stopped.")
+
+
+def _prepared(
+    model: Any, name: str, host: str, local: bool, token: str | None, allow_host: tuple[str, ...], max_mb: float,
+    max_seconds: float, timeout: float, places: int, workers: int | None,
+) -> uvicorn.Server:  # fmt: skip
+    from featkit.serve import Limits, ServeError, create_app
+    from featkit.serve.app import LOOPBACK
+    from featkit.serve.guard import check_token
+    from featkit.serve.server import server
+
+    if token is not None:
+        check_token(token)
+    elif not local:
+        raise ServeError(
+            f"{host} can be reached from other computers, so the server needs a token: set FEATKIT_TOKEN, for example "
+            "to what 'openssl rand -hex 16' prints."
+        )
+    more = {} if workers is None else {"workers": workers}
+    limits = Limits(max_bytes=int(max_mb * 1e6), max_seconds=max_seconds, timeout=timeout, places=places, **more)
+    hosts = (*LOOPBACK, *allow_host, *(() if local else (host,)))
+    return server(create_app(model, name, limits, hosts=hosts, addresses=not local, token=token), limits)
+
+
+def _reach(local: bool) -> str:
+    return "Only this computer can reach it." if local else "Other computers can reach it, unencrypted, with the token."

@@ -1,0 +1,10 @@
+"""One model over HTTP: API, socket and page. Everything in memory, nothing from elsewhere.
+
+Needs the extra ``serve``: starlette, uvicorn, websockets, python-multipart.
+"""
+
+from featkit.serve.app import create_app
+from featkit.serve.limits import Limits
+from featkit.serve.refusals import ServeError
+
+__all__ = ["Limits", "ServeError", "create_app"]

@@ -1,0 +1,165 @@
+"""The application: which path is answered by what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from featkit.card import LIMITS, described
+from featkit.errors import ModelError
+from featkit.runtime import Model
+from featkit.serve.answers import WINDOW, Answerer, Wishes
+from featkit.serve.guard import Guard
+from featkit.serve.limits import Desk, Limits
+from featkit.serve.live import Live
+from featkit.serve.openapi import document
+from featkit.serve.refusals import RequestError, json_response, refused
+from featkit.serve.uploads import body_of
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def create_app(
+    model: Model,
+    name: str,
+    limits: Limits | None = None,
+    *,
+    hosts: tuple[str, ...] = LOOPBACK,
+    addresses: bool = False,
+    token: str | None = None,
+) -> ASGIApp:
+    """The ASGI application that serves one model: API, socket and page.
+
+    Parameters
+    ----------
+    model
+        From `featkit.load`.
+    name
+        How the model is called on the page: the name of its file.
+    limits
+        What one request may cost. Default: `Limits()`.
+    hosts, addresses, token
+        As in `featkit.serve.guard.Guard`.
+
+    Raises
+    ------
+    ModelError
+        The model judges a clip beside the others of its speaker; a request has no others.
+    """
+    if model.normalise:
+        raise ModelError(
+            f"{name}: judges a clip beside the others of its speaker (normalise='speaker'), and a request tells no "
+            "speaker. Serve a model that was trained without --normalise."
+        )
+    limits = limits or Limits()
+    desk = Desk(limits)
+    answerer, about = Answerer(model, limits), _about(model, name, limits)
+
+    async def health(request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def tell(request: Request) -> Response:
+        return json_response(about)
+
+    async def describe(request: Request) -> Response:
+        return json_response(document(limits))
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        desk.close()
+
+    routes = [
+        Route("/health", health),
+        Route("/model", tell),
+        Route("/openapi.json", describe),
+        Route("/predict", _posted(answerer.one, desk), methods=["POST"]),
+        Route("/batch", _posted(answerer.many, desk), methods=["POST"]),
+        WebSocketRoute("/stream", Live(model, desk)),
+        *_page(),
+    ]
+    answers = {RequestError: _refuse, HTTPException: _explain, Exception: _fail}
+    app = Starlette(routes=routes, exception_handlers=answers, lifespan=lifespan)  # type: ignore[arg-type]
+    app.router.redirect_slashes, app.router.default = False, _nowhere
+    return Guard(app, hosts, addresses, token)
+
+
+def _posted(
+    job: Callable[[bytes, str, Wishes], dict[str, Any]], desk: Desk
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        wishes = Wishes.of(request.query_params)
+        async with body_of(request, desk) as body:
+            answer = await desk.work(job, body, request.headers.get("content-type", ""), wishes)
+        return json_response(answer)
+
+    return endpoint
+
+
+def _page() -> list[Route]:
+    """The page and its parts, read once: a request opens no file."""
+    routes = []
+    for path in sorted((Path(__file__).parent / "static").iterdir()):
+        url = "/" if path.name == "index.html" else f"/static/{path.name}"
+        routes.append(Route(url, _file(path.read_bytes(), _TYPES[path.suffix])))
+    return routes
+
+
+def _file(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return endpoint
+
+
+def _about(model: Model, name: str, limits: Limits) -> dict[str, Any]:
+    """The model card and what may be asked, for programs and the page."""
+    scores = model.recipe["scores"] or {}
+    return {
+        "name": name,
+        "labels": model.labels,
+        "card": described(model.recipe, model.inputs),
+        "recalls": scores.get("recalls"),
+        "synthetic": bool(scores.get("synthetic")),
+        "cautions": list(LIMITS),
+        "featkit": version("featkit"),
+        "window": WINDOW,
+        "max_bytes": limits.max_bytes,
+        "max_seconds": limits.max_seconds,
+        "max_files": limits.max_files,
+    }
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Every path that is none, asked for by HTTP or as a socket."""
+    refusal = RequestError(404, "unknown_path", "There is nothing here; /openapi.json lists what there is.")
+    await refused(refusal)(scope, receive, send)
+
+
+async def _refuse(request: Request, error: RequestError) -> Response:
+    return refused(error)
+
+
+async def _explain(request: Request, error: HTTPException) -> Response:
+    """What starlette refuses itself: other methods."""
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return refused(RequestError(405, "wrong_method", f"This path knows {allowed}.", {"Allow": allowed}))
+    return refused(RequestError(error.status_code, "bad_request", "The request cannot be read."))
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the log tells which, the client does not learn it."""
+    return refused(RequestError(500, "mistake", "The server made a mistake; its log tells more."))

@@ -1,0 +1,129 @@
+"""The API as an OpenAPI document, written by hand: three requests need no generator."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from featkit.serve.answers import MAX_PEAKS, WINDOW
+from featkit.serve.limits import Limits
+
+
+def document(limits: Limits) -> dict[str, Any]:
+    """OpenAPI 3.1, with the limits of this server."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "featkit",
+            "version": version("featkit"),
+            "description": "Emotion in speech: one model. WebSocket /stream takes mono little-endian 16-bit samples as "
+            "binary messages (query: rate, window, hop) and answers every window by a JSON object; the text 'end' "
+            "ends it.",
+        },
+        "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{}, {"token": []}],
+        "paths": {
+            "/health": {"get": _operation("Whether the server is there.", _HEALTH, {})},
+            "/model": {"get": _operation("The model card and the limits.", _MODEL, {})},
+            "/predict": {"post": _upload("Label one clip.", "Answer", _clip(limits), _form({}))},
+            "/batch": {
+                "post": _upload(
+                    f"Label up to {limits.max_files} clips. A bad one costs its own row.", "Answers", None, _form(_MANY)
+                )
+            },
+        },
+    }
+
+
+def _operation(summary: str, schema: dict[str, Any], codes: dict[str, str]) -> dict[str, Any]:
+    told = {"200": "OK", "400": "Wrong host or request", "401": "Token missing"} | codes
+    refusal = {"$ref": "#/components/schemas/Refusal"}
+    return {
+        "summary": summary,
+        "responses": {
+            code: {
+                "description": text,
+                "content": {"application/json": {"schema": schema if code == "200" else refusal}},
+            }
+            for code, text in told.items()
+        },
+    }
+
+
+def _upload(summary: str, schema: str, raw: dict[str, Any] | None, form: dict[str, Any]) -> dict[str, Any]:
+    content = {"multipart/form-data": form} | ({"application/octet-stream": raw, "audio/*": raw} if raw else {})
+    return _operation(summary, {"$ref": f"#/components/schemas/{schema}"}, _CODES) | {
+        "parameters": _PARAMETERS,
+        "requestBody": {"required": True, "content": content},
+    }
+
+
+def _clip(limits: Limits) -> dict[str, Any]:
+    most = f"wav, flac, ogg, opus, mp3, aiff, au or caf; up to {limits.max_bytes} bytes and {limits.max_seconds:g} s"
+    return {"schema": {"type": "string", "format": "binary", "description": most}}
+
+
+def _form(more: dict[str, Any]) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    return {"schema": {"type": "object", "properties": {"file": more | {"items": file} if more else file}}}
+
+
+def _parameter(name: str, text: str, **bounds: float) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": text, "schema": {"type": "number"} | bounds}
+
+
+_MANY = {"type": "array"}
+_PARAMETERS = [
+    _parameter("hop", "Also a timeline, a window every hop seconds.", minimum=0.05),
+    _parameter("window", f"Seconds of a window; default {WINDOW:g}.", minimum=0.1, maximum=60),
+    _parameter("peaks", "Also the waveform as pairs of lowest and highest sample.", minimum=0, maximum=MAX_PEAKS),
+]
+_CODES = {
+    "403": "Another origin",
+    "408": "The body came too slowly",
+    "413": "Too many bytes, seconds or files",
+    "415": "No audio",
+    "422": "Audio that cannot be used: truncated, silent, too short",
+    "503": "Busy or too slow; Retry-After says when to come again",
+}
+_PROBABILITIES = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+_REFUSAL = {"type": "object", "required": ["code", "reason"], "properties": {"code": _TEXT, "reason": _TEXT}}
+_HEALTH = {"type": "object", "required": ["status"], "properties": {"status": _TEXT}}
+_MODEL = {
+    "type": "object",
+    "required": ["name", "labels", "card", "cautions", "max_bytes", "max_seconds", "max_files"],
+    "properties": {
+        "name": _TEXT, "labels": {"type": "array", "items": _TEXT}, "cautions": {"type": "array", "items": _TEXT},
+        "card": {"type": "object", "additionalProperties": _TEXT}, "recalls": {"type": ["object", "null"]},
+        "max_bytes": _NUMBER, "max_seconds": _NUMBER, "max_files": _NUMBER, "window": _NUMBER, "featkit": _TEXT,
+        "synthetic": {"type": "boolean"},
+    },
+}  # fmt: skip
+_WINDOW = {
+    "type": "object",
+    "required": ["start", "end", "label"],
+    "properties": {
+        "start": _NUMBER, "end": _NUMBER, "label": {"type": ["string", "null"]}, "probabilities": _PROBABILITIES,
+        "reason": _TEXT,
+    },
+}  # fmt: skip
+_ANSWER = {
+    "type": "object",
+    "required": ["label", "probabilities", "seconds"],
+    "properties": {
+        "label": _TEXT, "probabilities": _PROBABILITIES, "seconds": _NUMBER,
+        "timeline": {"type": "array", "items": _WINDOW},
+        "peaks": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
+    },
+}  # fmt: skip
+_ROW = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": _TEXT, "error": _REFUSAL} | _ANSWER["properties"],  # type: ignore[operator]
+}
+_SCHEMAS = {
+    "Refusal": _REFUSAL,
+    "Answer": _ANSWER,
+    "Answers": {"type": "object", "properties": {"results": {"type": "array", "items": _ROW}}},
+}

@@ -1,0 +1,386 @@
+// The page: what a person does on the left, what comes of it on the right.
+import * as api from "/static/api.js";
+import { bars, element, table, timeline, waveform } from "/static/draw.js";
+import { decoded, listen, loudness, wav } from "/static/mic.js";
+import { capital, clock, percent, toneOf } from "/static/tones.js";
+
+const $ = (id) => document.getElementById(id);
+const show = (id, visible = true) => { $(id).hidden = !visible; };
+const player = new Audio();
+const LIVE_SECONDS = 30;
+const FACTS = ["trained on", "scores", "features", "backend", "licence", "input"]; // of the card, what matters most first
+
+let about = null; // what /model says
+let tones = [];
+let clips = []; // { name, file, answer | error, row }
+let chosen = null;
+let queue = Promise.resolve();
+let microphone = null;
+let recordings = 0;
+
+// --- the model ------------------------------------------------------------------------------------------------------
+
+async function begin() {
+  try {
+    about = await api.model();
+  } catch (error) {
+    if (error.code !== "wrong_token") return notice(error.message);
+    show("token-form");
+    $("token").focus();
+    return;
+  }
+  show("token-form", false);
+  notice("");
+  document.body.classList.remove("locked");
+  tones = about.labels.map(toneOf);
+  $("model-name").textContent = about.name;
+  $("formats").textContent = `wav, flac, mp3, ogg … up to ${Math.round(about.max_bytes / 1e6)} MB and ${lengthOf(about.max_seconds)}`;
+  $("version").textContent = `featkit ${about.featkit}`;
+  card();
+}
+
+const lengthOf = (seconds) => (seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} seconds`);
+
+function card() {
+  show("synthetic", about.synthetic);
+  $("legend").replaceChildren(...about.labels.map((label, i) => chip("li", label, tones[i])));
+  $("facts").replaceChildren(...FACTS.flatMap((name) => [element("dt", { text: capital(name) }), element("dd", { text: about.card[name] })]));
+  $("cautions").replaceChildren(...about.cautions.map((text) => element("li", { text })));
+  show("recalls-box", Boolean(about.recalls));
+  if (about.recalls) {
+    const names = Object.keys(about.recalls);
+    bars($("recalls"), names, Object.values(about.recalls), names.map((name) => tones[about.labels.indexOf(name)] ?? toneOf(name, 0)));
+  }
+}
+
+function chip(name, text, tone) {
+  const made = element(name, { class: "chip", text: capital(text) });
+  made.style.setProperty("--tone", tone);
+  return made;
+}
+
+function notice(text) {
+  $("notice").textContent = text;
+  show("notice", Boolean(text));
+}
+
+const say = (text) => { $("say").textContent = text; };
+
+// --- clips ----------------------------------------------------------------------------------------------------------
+
+function add(files) {
+  if (!about || !files.length) return;
+  notice("");
+  document.body.classList.add("busy-page");
+  const added = files.map((file) => ({ name: file.name, file }));
+  clips.push(...added);
+  added.forEach(addRow);
+  show("batch", clips.length > 1);
+  const all = work(added);
+  queue = Promise.all([queue, all]);
+}
+
+// Two at a time: the server has few threads, and the first answers come soon.
+async function work(added) {
+  const waiting = [...added];
+  const one = async () => {
+    for (let clip = waiting.shift(); clip; clip = waiting.shift()) {
+      await label(clip);
+      fillRow(clip);
+      if (clip === added[0]) choose(clip, added.length === 1);
+    }
+  };
+  await Promise.all([one(), one()]);
+  if (added.length > 1) say(`${added.length} clips are done, ${added.filter((clip) => clip.error).length} could not be used.`);
+}
+
+async function label(clip) {
+  const hop = about.max_seconds > 900 ? 2 : 0.5; // seconds; an hour by halves would be too many windows
+  try {
+    if (clip.file.size > about.max_bytes) throw new Error(`Larger than the ${Math.round(about.max_bytes / 1e6)} MB that are allowed.`);
+    clip.answer = await api.predict(clip.file, hop).catch(async (error) => {
+      if (error.code !== "not_audio") throw error;
+      const audio = await decoded(clip.file).catch(() => { throw error; });
+      return api.predict(audio, hop);
+    });
+  } catch (error) {
+    clip.error = error.message;
+  }
+}
+
+function addRow(clip) {
+  const button = element("button", { type: "button", class: "link", text: clip.name });
+  button.addEventListener("click", () => choose(clip));
+  clip.row = element("tr", {}, element("td", {}, button), element("td", { text: "…" }), element("td", { class: "right" }));
+  $("rows").append(clip.row);
+  progress();
+}
+
+function fillRow(clip) {
+  const [, sounds, length] = clip.row.children;
+  if (clip.error) {
+    sounds.replaceChildren(element("span", { class: "failed", text: clip.error }));
+  } else {
+    const { label: name, probabilities, seconds } = clip.answer;
+    sounds.replaceChildren(chip("span", `${name} ${percent(probabilities[name])}`, tones[about.labels.indexOf(name)]));
+    length.textContent = `${seconds.toFixed(1)} s`;
+  }
+  progress();
+}
+
+function progress() {
+  const done = clips.filter((clip) => clip.answer || clip.error).length;
+  $("batch-progress").textContent = done < clips.length ? `${done} of ${clips.length}` : `${clips.length}`;
+  $("csv").disabled = done < clips.length;
+}
+
+// A cell that begins like a formula would be run by spreadsheets.
+function cell(value) {
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function csv() {
+  const head = ["file", "label", "seconds", ...about.labels, "error"];
+  const rows = clips.map(({ name, answer, error }) => (answer
+    ? [name, answer.label, answer.seconds, ...about.labels.map((key) => answer.probabilities[key]), ""]
+    : [name, "", "", ...about.labels.map(() => ""), error]));
+  const text = [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
+  const url = URL.createObjectURL(new Blob([text, "\r\n"], { type: "text/csv" }));
+  element("a", { href: url, download: "emotions.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+function clear() {
+  clips = [];
+  chosen = null;
+  player.pause();
+  $("rows").replaceChildren();
+  show("batch", false);
+  show("result", false);
+  document.body.classList.remove("busy-page");
+  $("files").focus();
+}
+
+// --- one clip -------------------------------------------------------------------------------------------------------
+
+function choose(clip, aloud = true) {
+  if (!clip.answer && !clip.error) return;
+  chosen?.row.classList.remove("chosen");
+  chosen = clip;
+  clip.row.classList.add("chosen");
+  show("result");
+  show("result-error", Boolean(clip.error));
+  show("result-body", !clip.error);
+  $("result-file").textContent = clip.name;
+  player.pause();
+  if (clip.error) {
+    verdict("result-label", "No answer", "");
+    $("result-share").textContent = "";
+    $("result-error").textContent = clip.error;
+    if (aloud) say(`${clip.name}: ${clip.error}`);
+    return;
+  }
+  const { label: name, probabilities, seconds, peaks } = clip.answer;
+  const shares = about.labels.map((key) => probabilities[key]);
+  verdict("result-label", name, tones[about.labels.indexOf(name)]);
+  $("result-share").textContent = percent(probabilities[name]);
+  $("axis-end").textContent = `${seconds.toFixed(1)} s`;
+  waveform($("wave"), peaks);
+  bars($("bars"), about.labels, shares, tones);
+  overTime(clip.answer);
+  load(clip);
+  if (aloud) say(`${clip.name} sounds like ${name}, ${percent(probabilities[name])}.`);
+}
+
+function verdict(id, text, tone) {
+  $(id).textContent = capital(text);
+  $(id).style.setProperty("--tone", tone || "var(--line)");
+}
+
+// Of a window that was not judged, as silence is not, the shares are 0 and the chart stays empty.
+const sharesOf = ({ probabilities }) => about.labels.map((key) => probabilities?.[key] ?? 0);
+
+// The windows of a clip: a point in the middle of each.
+function overTime({ timeline: windows, seconds }) {
+  const times = windows.map(({ start, end }) => (start + end) / 2);
+  const rows = windows.map(sharesOf);
+  if (rows.length > 1) { times[0] = 0; times[times.length - 1] = seconds; } // nothing is known beyond the outer windows
+  timeline($("chart"), { times, rows, from: 0, to: seconds, tones });
+  const tops = windows.map((window) => window.label ?? "silence");
+  const runs = tops.filter((name, i) => name !== tops[i - 1]);
+  $("chart").setAttribute("aria-label", `Emotions over the clip: ${runs.join(", then ")}`);
+  table($("numbers"), ["from", "to", ...about.labels], windows.map(({ start, end }, i) => [
+    start.toFixed(1), end.toFixed(1), ...rows[i].map(percent),
+  ]));
+}
+
+function load(clip) {
+  if (player.src) URL.revokeObjectURL(player.src);
+  player.src = URL.createObjectURL(clip.file);
+  $("play").disabled = false;
+  $("seek").max = clip.answer.seconds;
+  $("seek").value = 0;
+  moved();
+}
+
+function moved() {
+  const seconds = chosen?.answer?.seconds || 1;
+  const now = Number($("seek").value);
+  $("playhead").style.left = `${(100 * now) / seconds}%`;
+  const windows = chosen?.answer?.timeline ?? [];
+  const near = windows.reduce((best, w) => (Math.abs((w.start + w.end) / 2 - now) < Math.abs((best.start + best.end) / 2 - now) ? w : best), windows[0]);
+  const text = near ? `${now.toFixed(1)} s: ${near.label ? `${near.label} ${percent(near.probabilities[near.label])}` : near.reason}` : "";
+  $("moment").textContent = windows.length > 1 ? text : "";
+  $("seek").setAttribute("aria-valuetext", text || clock(now));
+}
+
+function follow() {
+  $("seek").value = player.currentTime;
+  moved();
+  if (!player.paused) requestAnimationFrame(follow);
+}
+
+function playing() {
+  const on = !player.paused;
+  $("play").setAttribute("aria-label", on ? "Pause" : "Play");
+  $("play-icon").setAttribute("d", on ? "M5.5 3.5h3.2v13H5.5zM11.3 3.5h3.2v13h-3.2z" : "M6 3.5v13l11-6.5z");
+  if (on) follow();
+}
+
+// --- microphone -----------------------------------------------------------------------------------------------------
+
+async function listening(title, onFrame) {
+  notice("");
+  player.pause();
+  for (const id of ["record", "live"]) $(id).disabled = true;
+  try {
+    const heard = await listen((frame) => {
+      $("level").style.width = `${100 * loudness(frame)}%`;
+      onFrame(frame);
+    });
+    document.body.classList.add("busy-page");
+    const start = performance.now();
+    const ticking = setInterval(() => { $("clock").textContent = clock((performance.now() - start) / 1000); }, 200);
+    $("clock").textContent = clock(0);
+    $("listening-title").textContent = title;
+    show("listening");
+    $("stop").focus();
+    return { ...heard, end: () => { clearInterval(ticking); quiet(); return heard.stop(); } };
+  } catch (error) {
+    quiet();
+    notice(error.message);
+    return null;
+  }
+}
+
+function quiet() {
+  for (const id of ["record", "live"]) $(id).disabled = false;
+  show("listening", false);
+  show("live-view", false);
+  microphone = null;
+}
+
+async function record() {
+  const frames = [];
+  let heard = null; // frames come before it is known
+  heard = await listening("Recording", (frame) => {
+    frames.push(frame);
+    if (frames.length * frame.length >= about.max_seconds * heard?.rate) microphone?.stop();
+  });
+  if (!heard) return;
+  microphone = {
+    stop: async () => {
+      await heard.end();
+      $("record").focus();
+      if (frames.length) add([new File([wav(frames, heard.rate)], `Recording ${++recordings}.wav`, { type: "audio/wav" })]);
+    },
+  };
+}
+
+async function live() {
+  let socket = null;
+  const early = []; // heard before the socket is open
+  const points = [];
+  let stopped = false;
+  const stop = async (text) => {
+    if (stopped) return;
+    stopped = true;
+    socket?.close();
+    await heard.end();
+    $("live").focus();
+    if (text) notice(text);
+  };
+  const heard = await listening("Live", (frame) => {
+    if (socket?.readyState !== WebSocket.OPEN) early.push(frame);
+    else if (socket.bufferedAmount < 1e6) socket.send(frame);
+    else stop("The server hears more slowly than you speak: it cannot recognise live with this model.");
+  });
+  if (!heard) return;
+  verdict("live-label", "Listening …", "");
+  $("live-chart").replaceChildren();
+  bars($("live-bars"), about.labels, about.labels.map(() => 0), tones);
+  show("live-view");
+  show("result", false);
+  let why = "";
+  socket = api.stream(heard.rate);
+  socket.onopen = () => early.splice(0).forEach((frame) => socket.send(frame));
+  socket.onmessage = ({ data }) => { why = event(JSON.parse(data), points) ?? why; };
+  socket.onclose = () => stop(why || "The server has ended the stream.");
+  microphone = { stop: () => stop("") };
+}
+
+// What the server heard. Returns the reason if it is an error.
+function event(heard, points) {
+  if (heard.code) return heard.reason;
+  const shares = sharesOf({ probabilities: heard.smoothed });
+  points.push([heard.end, shares]);
+  while (points.length > 2 && points[1][0] < heard.end - LIVE_SECONDS) points.shift();
+  const told = heard.label ?? heard.reason; // an emotion, "silence" or "not sure"
+  verdict("live-label", told, tones[about.labels.indexOf(heard.label)]);
+  bars($("live-bars"), about.labels, shares, tones);
+  const drawn = points.length > 1 ? points : [[heard.end - 0.5, shares], ...points];
+  timeline($("live-chart"), {
+    times: drawn.map(([time]) => time), rows: drawn.map(([, row]) => row), from: heard.end - LIVE_SECONDS, to: heard.end, tones,
+  });
+  if (told !== $("live-chart").dataset.told) say(told); // not every half second
+  $("live-chart").dataset.told = told;
+  return null;
+}
+
+// --- what a person does ---------------------------------------------------------------------------------------------
+
+$("files").addEventListener("change", ({ target }) => { add([...target.files]); target.value = ""; });
+$("record").addEventListener("click", record);
+$("live").addEventListener("click", live);
+$("stop").addEventListener("click", () => microphone?.stop());
+$("csv").addEventListener("click", csv);
+$("clear").addEventListener("click", clear);
+$("play").addEventListener("click", () => (player.paused ? player.play().catch(() => {}) : player.pause()));
+$("seek").addEventListener("input", () => { player.currentTime = Number($("seek").value); moved(); });
+$("token-form").addEventListener("submit", (submitted) => {
+  submitted.preventDefault();
+  api.useToken($("token").value);
+  begin();
+});
+player.addEventListener("play", playing);
+player.addEventListener("pause", playing);
+player.addEventListener("ended", playing);
+player.addEventListener("error", () => { $("play").disabled = true; }); // the server reads formats that the browser does not
+
+let inside = 0; // dragenter and dragleave come for every element on the way
+addEventListener("dragenter", () => { inside++; document.body.classList.add("dropping"); });
+addEventListener("dragleave", () => { if (--inside <= 0) document.body.classList.remove("dropping"); });
+addEventListener("dragover", (dragged) => dragged.preventDefault());
+addEventListener("drop", (dropped) => {
+  dropped.preventDefault();
+  inside = 0;
+  document.body.classList.remove("dropping");
+  add([...dropped.dataTransfer.files]);
+});
+
+if (matchMedia("(max-width: 900px)").matches) $("card").open = false;
+if (!["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)) {
+  $("private-text").textContent = `Recordings go to ${location.hostname} and nowhere else`;
+}
+begin();

@@ -1,0 +1,62 @@
+"""The OpenAPI document describes what the server does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from speaking import Served, wav
+from speech import speech
+
+
+def check(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    """As much of JSON Schema as the document uses."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    kinds = {"object": dict, "array": list, "string": str, "number": (int, float), "null": type(None), "boolean": bool}
+    named = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    assert any(isinstance(value, kinds[kind]) for kind in named)
+    if isinstance(value, dict):
+        assert set(schema.get("required", [])) <= set(value)
+        properties = schema.get("properties", {})
+        for key, inner in value.items():
+            check(inner, properties.get(key) or schema.get("additionalProperties") or {"type": list(kinds)}, document)
+    if isinstance(value, list):
+        assert schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
+        for inner in value:
+            check(inner, schema["items"], document)
+
+
+def schema_of(document: dict[str, Any], path: str, method: str, status: int) -> dict[str, Any]:
+    schema = document["paths"][path][method]["responses"][str(status)]["content"]["application/json"]["schema"]
+    assert isinstance(schema, dict)
+    return schema
+
+
+def test_answers_and_refusals_are_as_described(served: Served) -> None:
+    document = served.ask("/openapi.json").json
+    asked = [
+        ("/health", "get", served.ask("/health")),
+        ("/model", "get", served.ask("/model")),
+        ("/predict", "post", served.ask("/predict?hop=0.5&window=0.5&peaks=9", wav(speech().waves[1]))),
+        ("/predict", "post", served.ask("/predict", b"")),
+        ("/predict", "post", served.ask("/predict", b"text")),
+        ("/batch", "post", served.form("/batch", [("a", wav()), ("b", b"")])),
+    ]
+    for path, method, answer in asked:
+        check(answer.json, schema_of(document, path, method, answer.status), document)
+
+
+def test_every_path_of_the_document_is_there_and_names_its_method(served: Served) -> None:
+    document = served.ask("/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert served.ask(path, b"" if method == "post" else None).status in (200, 400)
+
+
+def test_parameters_of_the_document_are_those_that_are_known(served: Served) -> None:
+    names = [
+        parameter["name"] for parameter in served.ask("/openapi.json").json["paths"]["/predict"]["post"]["parameters"]
+    ]
+    assert names == ["hop", "window", "peaks"]
+    assert served.ask(f"/predict?{'&'.join(f'{name}=1' for name in names)}", wav()).status == 200

@@ -1,0 +1,370 @@
+"""The page in a real Chromium whose microphone is a file: clips, recordings, live, keyboard, phone, light and dark."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import speaking
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from featkit import load
+from featkit.datasets.synthetic import synthesise
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium program: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings as people have them: two short ones, a long one, and a text that calls itself wav."""
+    folder = tmp_path_factory.mktemp("clips")
+    for emotion in ("anger", "sadness"):
+        soundfile.write(folder / f"{emotion}.wav", synthesise(emotion, 1, 0, 0), 16_000)
+    said = [synthesise(emotion, 1, i, 0) for i, emotion in enumerate(("anger", "neutral", "sadness") * 2)]
+    soundfile.write(folder / "long.wav", np.concatenate(said), 16_000)
+    soundfile.write(folder / "microphone.wav", soxr.resample(np.concatenate(said), 16_000, 48_000), 48_000)
+    (folder / "text.wav").write_text("no audio at all")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(clips: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={clips / 'microphone.wav'}"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield started
+        started.close()
+
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, served: speaking.Served) -> Iterator[Opened]:
+    """Opens the page. Afterwards nothing may have gone wrong in it, and it may have asked nobody but its server."""
+    contexts, wrong, asked = [], [], []
+
+    def open_page(at: str = served.url, script: str = "", **settings: Any) -> Page:
+        context = browser.new_context(permissions=["microphone"], **settings)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(script)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url.replace("ws://", "http://")))
+        page.goto(at)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [line for line in wrong if not line.startswith("Failed to load resource")] == []  # a clip was refused
+    assert [url for url in asked if not re.match(r"http://127\.0\.0\.1:\d+/|blob:|data:", url)] == []
+    assert asked
+
+
+def ready(page: Page) -> Page:
+    expect(page.locator("#facts dt").first).to_be_attached()
+    return page
+
+
+def labelled(page: Page, *paths: Path) -> None:
+    page.locator("#files").set_input_files([str(path) for path in paths])
+    expect(page.locator("#result")).to_be_visible()
+
+
+def answer(path: Path) -> dict[str, float]:
+    model = load(speaking.model_file())
+    return dict(zip(model.labels, map(float, model.predict_proba([str(path)])[0]), strict=True))
+
+
+def shown(page: Page, bars: str = "#bars") -> dict[str, float]:
+    """Probabilities as the bars have them, in percent."""
+    rows = [row.inner_text().split("\n") for row in page.locator(f"{bars} li").all()]
+    return {cells[0].strip().lower(): float(cells[-1].removesuffix("%")) for cells in rows}
+
+
+def test_a_clip_is_labelled_as_the_model_labels_it(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    labelled(page, clips / "long.wav")
+    want = answer(clips / "long.wav")
+    expect(page.locator("#result-label")).to_have_text(max(want, key=lambda label: want[label]), ignore_case=True)
+    assert shown(page) == pytest.approx({label: 100 * value for label, value in want.items()}, abs=0.51)
+    expect(page.locator("#wave path")).to_have_count(1)
+    expect(page.locator("#chart path")).to_have_count(len(want))
+
+
+def test_a_dropped_clip_is_labelled(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    content = list((clips / "anger.wav").read_bytes())
+    dropped = page.evaluate_handle(
+        """content => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(content)], "dropped.wav"));
+            return data;
+        }""",
+        content,
+    )
+    page.dispatch_event("#main", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#result-file")).to_have_text("dropped.wav")
+
+
+def test_the_timeline_stands_in_numbers_too(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    labelled(page, clips / "long.wav")
+    page.get_by_text("Timeline as numbers").click()
+    seconds = soundfile.info(clips / "long.wav").duration
+    ends = page.locator("#numbers tbody tr td:nth-child(2)").all_inner_texts()
+    assert len(ends) > 5
+    assert float(re.findall(r"[\d.]+", ends[-1])[0]) == pytest.approx(seconds, abs=0.06)
+
+
+def test_many_clips_become_a_table_and_a_csv(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    names = ("anger.wav", "text.wav", "sadness.wav")
+    labelled(page, *(clips / name for name in names))
+    expect(page.locator("#csv")).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["file"] for row in rows] == list(names)
+    for row in (rows[0], rows[2]):
+        want = answer(clips / row["file"])
+        assert row["label"] == max(want, key=lambda label: want[label])
+        assert {label: float(row[label]) for label in want} == pytest.approx(want, abs=1e-5)
+    assert "is text, not audio" in rows[1]["error"]
+    page.get_by_role("button", name="text.wav").click()
+    expect(page.locator("#result-error")).to_contain_text("is text, not audio")
+    page.get_by_role("button", name="sadness.wav").click()
+    expect(page.locator("#result-file")).to_have_text("sadness.wav")
+    expect(page.locator("#result-error")).to_be_hidden()
+
+
+def test_a_recording_of_the_microphone_is_labelled(opened: Opened) -> None:
+    page = ready(opened())
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#clock")).to_have_text(re.compile("0:02"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#result-file")).to_have_text("Recording 1.wav")
+    expect(page.locator("#listening")).to_be_hidden()
+    assert 1.5 < float(page.locator("#seek").get_attribute("max") or 0) < 10
+
+
+def test_going_live_shows_how_a_voice_sounds(opened: Opened) -> None:
+    page = ready(opened())
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator("#live-chart path").first).to_be_attached()
+    expect(page.locator("#live-label")).to_have_text(re.compile("anger|neutral|sadness|not sure|silence", re.I))
+    assert sum(shown(page, "#live-bars").values()) == pytest.approx(100, abs=2)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#listening")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_microphone_is_opened_without_any_processing(opened: Opened) -> None:
+    spy = """
+        const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async wish => {
+            const stream = await open(wish);
+            window.wished = wish.audio;
+            window.got = stream.getAudioTracks()[0].getSettings();
+            return stream;
+        };
+    """
+    page = ready(opened(script=spy))
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#listening")).to_be_visible()
+    for settings in (page.evaluate("window.wished"), page.evaluate("window.got")):
+        for processing in ("echoCancellation", "noiseSuppression", "autoGainControl"):
+            assert settings[processing] is False
+    page.get_by_role("button", name="Stop").click()
+
+
+def test_a_denied_microphone_is_told(opened: Opened) -> None:
+    deny = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); };"
+    page = ready(opened(script=deny))
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator("#notice")).to_contain_text("may not use the microphone")
+    expect(page.locator("#live")).to_be_enabled()
+
+
+def test_a_name_that_is_html_stays_text(opened: Opened, clips: Path, tmp_path: Path) -> None:
+    page = ready(opened())
+    evil = tmp_path / "<img src=x onerror=alert(1)>.wav"
+    shutil.copy(clips / "anger.wav", evil)
+    labelled(page, evil, clips / "sadness.wav")
+    expect(page.locator("#result-file")).to_have_text(evil.name)
+    expect(page.locator("main img")).to_have_count(0)
+
+
+def test_a_csv_runs_no_formula(opened: Opened, clips: Path, tmp_path: Path) -> None:
+    page = ready(opened())
+    shutil.copy(clips / "anger.wav", tmp_path / "=1+1.wav")
+    labelled(page, tmp_path / "=1+1.wav", clips / "sadness.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    assert "'=1+1.wav" in Path(download.value.path()).read_text(encoding="utf-8-sig")
+
+
+def test_all_can_be_done_by_keyboard(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    labelled(page, clips / "long.wav", clips / "anger.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    page.locator("body").evaluate("body => { body.tabIndex = -1; body.focus(); body.removeAttribute('tabindex'); }")
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    wanted = ["files", "record", "live", "play", "seek", "Timeline as numbers", "csv", "clear", "anger.wav"]
+    assert [name for name in reached if name in wanted][: len(wanted)] == wanted
+    page.locator("#seek").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#seek")).to_have_attribute("aria-valuetext", re.compile("anger|neutral|sadness"))
+    page.get_by_role("button", name="anger.wav").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#result-file")).to_have_text("anger.wav")
+    page.locator("#live").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Stop")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#live")).to_be_focused()
+
+
+def test_where_the_keyboard_is_can_be_seen(opened: Opened) -> None:
+    page = ready(opened())
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    width = page.evaluate(
+        "getComputedStyle(document.activeElement.closest('label') ?? document.activeElement).outlineWidth"
+    )
+    assert float(width.removesuffix("px")) >= 2
+
+
+def test_a_screen_reader_hears_of_the_answer_and_of_every_control(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    labelled(page, clips / "long.wav")
+    best = page.locator("#result-label").inner_text().lower()
+    expect(page.get_by_role("status")).to_have_text(re.compile(rf"long\.wav sounds like {best}, \d+ ?%", re.IGNORECASE))
+    heard = page.locator("body").aria_snapshot()
+    for part in ("heading", "main", "complementary", 'slider "Position in the clip"', 'button "Play"', "Waveform"):
+        assert part in heard
+    assert re.search(r'img "Emotions over the clip: \w+', heard)
+    assert not re.search(r"^\s*- (button|link|slider|img|textbox)( \[.*\])?:?$", heard, re.MULTILINE)  # without a name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(scheme: Any, opened: Opened, clips: Path) -> None:
+    page = ready(opened(color_scheme=scheme))
+    labelled(page, clips / "anger.wav", clips / "text.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    page.wait_for_timeout(300)  # transitions
+    faint = page.evaluate(_CONTRAST)
+    assert faint == []
+    assert (page.evaluate(_LIGHTNESS) > 0.5) == (scheme == "light")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_no_width_is_scrolled_sideways(width: int, opened: Opened, clips: Path) -> None:
+    page = ready(opened(viewport={"width": width, "height": 800}))
+    labelled(page, clips / "long.wav", clips / "text.wav", clips / "anger.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_fingers_hit_the_buttons(opened: Opened) -> None:
+    page = ready(opened(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True))
+    for name in ("record", "live"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+
+
+def test_the_model_card_says_what_the_model_is(opened: Opened) -> None:
+    page = ready(opened())
+    card = page.locator("#card")
+    expect(card).to_contain_text("mfcc39")
+    expect(card).to_contain_text("It names how a voice sounds to the listeners")
+    expect(page.locator("#legend li")).to_have_count(3)
+
+
+def test_a_page_without_its_token_asks_for_it(opened: Opened, clips: Path) -> None:
+    with speaking.running(token=speaking.TOKEN) as guarded:
+        page = opened(guarded.url)
+        expect(page.locator("#token")).to_be_focused()
+        page.keyboard.type(speaking.TOKEN)
+        page.keyboard.press("Enter")
+        ready(page)
+        labelled(page, clips / "anger.wav")
+        page.get_by_role("button", name="Go live").click()
+        expect(page.locator("#live-chart path").first).to_be_attached()
+        page.get_by_role("button", name="Stop").click()
+
+
+def test_a_token_in_the_address_is_used_and_taken_out_of_it(opened: Opened, clips: Path) -> None:
+    with speaking.running(token=speaking.TOKEN) as guarded:
+        page = ready(opened(f"{guarded.url}/#token={speaking.TOKEN}"))
+        assert speaking.TOKEN not in page.url
+        labelled(page, clips / "anger.wav")
+
+
+def test_a_server_that_has_gone_is_told(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    page.route("**/predict*", lambda route: route.abort())
+    page.locator("#files").set_input_files(str(clips / "anger.wav"))
+    expect(page.locator("#result-error")).to_contain_text("The server does not answer")
+
+
+# Text whose contrast is below 4.5 (3 for large text), WCAG 2.1, 1.4.3. Colours go through a canvas, which knows oklch.
+_CONTRAST = """() => {
+    const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgba = colour => {
+        context.clearRect(0, 0, 1, 1);
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data];
+    };
+    const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+    const ground = element => {
+        for (let e = element; e; e = e.parentElement) {
+            const colour = rgba(getComputedStyle(e).backgroundColor);
+            if (colour[3] > 250) return colour;
+        }
+        return [255, 255, 255, 255];
+    };
+    const faint = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        if (!own || !element.checkVisibility() || element.closest(":disabled, .sr, .skip, noscript, svg")) continue;
+        const style = getComputedStyle(element);
+        const [a, b] = [light(rgba(style.color)), light(ground(element))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        const large = parseFloat(style.fontSize) >= 24;
+        if (ratio < (large ? 3 : 4.5)) faint.push(`${element.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+    }
+    return faint;
+}"""
+_LIGHTNESS = """() => {
+    const context = document.createElement("canvas").getContext("2d");
+    context.fillStyle = getComputedStyle(document.body).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data[1] / 255;
+}"""

@@ -1,0 +1,140 @@
+"""featkit serve: what it prints, and one plain line for everything that goes wrong at the start."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from speaking import TOKEN, model_file
+from speech import speech
+
+from featkit import SERClassifier
+from featkit.cli import cli
+from featkit.serve import ServeError
+from featkit.serve.server import bound, is_loopback, shown
+
+
+def run(*words: object, **given: str) -> Result:
+    return CliRunner(env={"FEATKIT_TOKEN": None} | given).invoke(cli, ["serve", *map(str, words)], prog_name="featkit")
+
+
+def one_line(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def foreign(path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [value], [other])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def test_what_is_no_model_of_ours_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("I am a text")
+    (tmp_path / "half.onnx").write_bytes(model_file().read_bytes()[:5000])
+    (tmp_path / "empty.onnx").touch()
+    foreign(tmp_path / "foreign.onnx")
+    for name in ("text", "half", "empty"):
+        assert f"{name}.onnx: is damaged or not an ONNX model" in one_line(run(tmp_path / f"{name}.onnx"))
+    assert "but not one that featkit wrote" in one_line(run(tmp_path / "foreign.onnx"))
+    assert "there is no such model file" in one_line(run(tmp_path / "none.onnx"))
+
+
+def test_a_model_that_needs_speakers_is_one_line(tmp_path: Path) -> None:
+    known = SERClassifier(normalise="speaker").fit(speech().waves, speech().labels, groups=speech().speakers)
+    known.export(tmp_path / "m.onnx")
+    assert "a request tells no speaker. Serve a model that was trained without" in one_line(run(tmp_path / "m.onnx"))
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        told = one_line(run(model_file(), "--port", port))
+        with pytest.raises(ServeError, match=rf"Cannot listen on 127.0.0.1, port {port}: Address already in use"):
+            bound("127.0.0.1", port)
+    assert "Choose another by --port." in told
+
+
+def test_a_host_that_is_none_is_one_line() -> None:
+    assert "is not an address of this computer" in one_line(run(model_file(), "--host", "no-such-host.invalid"))
+    with pytest.raises(ServeError, match=r"'no-such-host.invalid' is not an address of this computer"):
+        bound("no-such-host.invalid", 0)
+    assert "Cannot listen on 192.0.2.1, port 0" in one_line(run(model_file(), "--host", "192.0.2.1", "--port", 0))
+
+
+def test_whoever_lets_others_in_needs_a_token() -> None:
+    told = one_line(run(model_file(), "--host", "0.0.0.0", "--port", 0))
+    assert "0.0.0.0 can be reached from other computers, so the server needs a token: set FEATKIT_TOKEN" in told
+    weak = one_line(run(model_file(), "--host", "0.0.0.0", "--port", 0, FEATKIT_TOKEN="short"))
+    assert "A token has 16 to 200 letters" in weak
+    assert "A token has 16 to 200 letters" in one_line(run(model_file(), "--port", 0, "--token", "short"))
+
+
+@pytest.mark.parametrize(
+    "words", [["--port", "70000"], ["--max-mb", "0"], ["--max-seconds", "-1"], ["--places", "0"], ["--workers", "0"]]
+)
+def test_settings_that_make_no_sense_are_wrong_usage(words: list[str]) -> None:
+    assert run(model_file(), *words).exit_code == 2
+
+
+def test_a_missing_package_is_told_with_the_line_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("featkit.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    monkeypatch.setitem(sys.modules, "starlette.responses", None)
+    assert (
+        "The command serve needs the package 'starlette', which is not installed: pip install 'featkit[serve]'"
+        in one_line(run(model_file()))
+    )
+
+
+def test_addresses_are_shown_as_people_type_them() -> None:
+    with bound("127.0.0.1", 0) as place:
+        assert shown(place) == f"http://127.0.0.1:{place.getsockname()[1]}"
+        assert is_loopback(place)
+    with bound("0.0.0.0", 0) as place:
+        assert not is_loopback(place)
+    if socket.has_ipv6 and _has_ipv6():
+        with bound("::1", 0) as place:
+            assert shown(place).startswith("http://[::1]:")
+            assert is_loopback(place)
+
+
+def _has_ipv6() -> bool:
+    try:
+        bound("::1", 0).close()
+    except ServeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_serves_and_ends_in_good_order(stop: int) -> None:
+    words = [sys.executable, "-m", "featkit", "serve", str(model_file()), "--port", "0", "--token", TOKEN]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "model.onnx: anger, neutral, sadness\n"
+        url = program.stdout.readline().split()[0].partition("#")[0]
+        with urllib.request.urlopen(f"{url}health", timeout=20) as answer:
+            assert answer.read() == b'{"status":"ok"}'
+        program.send_signal(stop)
+        rest, errors = program.communicate(timeout=20)
+    assert errors == ""
+    assert "Traceback" not in rest
+
+
+def test_to_serve_no_training_library_is_loaded() -> None:
+    code = "import sys, featkit.serve, featkit.serve.server; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "starlette" in loaded
+    assert not {"sklearn", "scipy", "onnx", "torch", "pandas", "xgboost", "opensmile", "sounddevice"} & set(loaded)
