@@ -74,7 +74,7 @@ class Microphone:
     The callback of the audio thread only copies blocks into a queue. Where the device has no 16 000 Hz, its own rate
     is recorded, for the recogniser to resample. Sound that the device or the queue lost comes as the ``gap`` of the
     next block. A device that delivers nothing for a second is closed and opened again as soon as it is there, and
-    the time without it is a gap too.
+    the time without it is a gap too. What C libraries print to stderr while it is open is dropped.
 
     Parameters
     ----------
