@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_traps import CHANGED
+from drafts import CHANGED
 
 from featkit.audio import Wave
 from featkit.audit import fingerprint as fp

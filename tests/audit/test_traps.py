@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from drafts import Draft
+from drafts import CHANGED, Draft
 
 from featkit.audio import Wave
 from featkit.audit import Finding, audit
@@ -18,54 +17,11 @@ from featkit.augment import find_augment
 PARENT = ("neutral", "s1", "1")
 
 
-def coded(wave: Wave, **stored: str) -> Wave:
-    """Through a lossy file and back."""
-    file = io.BytesIO()
-    soundfile.write(file, wave, 16_000, **stored)
-    file.seek(0)
-    return soundfile.read(file, dtype="float32")[0]
-
-
-def noisy(wave: Wave, snr: float) -> Wave:
-    noise = np.random.default_rng(1).standard_normal(wave.size)
-    return (wave + noise * np.sqrt(np.mean(wave**2)) * 10 ** (-snr / 20)).astype(np.float32)
-
-
-def through(rate: float, wave: Wave) -> Wave:
-    return soxr.resample(soxr.resample(wave, 16_000, rate), rate, 16_000).astype(np.float32)
-
-
-def played(speed: float, wave: Wave) -> Wave:
-    return soxr.resample(wave, 16_000 * speed, 16_000).astype(np.float32)
-
-
 SAME: dict[str, Callable[[Draft, Wave, str, str], None]] = {
     "another name": lambda d, w, label, who: d.add("copy.wav", w, label, who),
     "FLAC": lambda d, w, label, who: d.add("copy.flac", soundfile.read(d.files[16])[0], label, who),
     "float": lambda d, w, label, who: d.add("copy.wav", soundfile.read(d.files[16])[0], label, who, subtype="FLOAT"),
     "stereo": lambda d, w, label, who: d.add("copy.wav", np.stack([w, w], axis=1), label, who),
-}
-CHANGED: dict[str, Callable[[Wave], Wave]] = {
-    "trimmed": lambda w: w[3_200:-4_000],
-    "a third cut off": lambda w: w[: 2 * w.size // 3],
-    "late": lambda w: np.append(np.zeros(5_000, np.float32), w),
-    "noise at 30 dB": lambda w: noisy(w, 30),
-    "noise at 20 dB": lambda w: noisy(w, 20),
-    "noise at 10 dB": lambda w: noisy(w, 10),
-    "u-law": lambda w: coded(w, format="WAV", subtype="ULAW"),
-    "8 bits": lambda w: coded(w, format="WAV", subtype="PCM_U8"),
-    "softer by 20 dB": lambda w: w / 10,
-    "upside down": lambda w: -w,
-    "low-pass at 3.4 kHz": lambda w: through(6_800, w),
-    "8 kHz and back": lambda w: through(8_000, w),
-    "MP3": lambda w: coded(w, format="MP3"),
-    "Vorbis": lambda w: coded(w, format="OGG", subtype="VORBIS"),
-    "2 % faster": lambda w: played(1.02, w),
-    "2 % slower": lambda w: played(0.98, w),
-    "15 % faster": lambda w: played(1.15, w),
-    "15 % slower": lambda w: played(0.85, w),
-    "faster, noisy and trimmed": lambda w: noisy(played(1.07, w), 20)[2_000:],
-    "augmented": lambda w: find_augment("standard").copies(w, 1)[0],
 }
 
 
