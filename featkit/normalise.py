@@ -70,7 +70,7 @@ class RunningSpeaker:
     Examples
     --------
     >>> voice = RunningSpeaker(np.array([[0.0], [1.0]], dtype=np.float32), prior=1)
-    >>> float(voice(np.array([3.0], dtype=np.float32))[0].round(4))  # mean 1.5, deviation 1.66 after the clip itself
+    >>> round(float(voice(np.array([3.0], dtype=np.float32))[0]), 4)  # mean 1.5, deviation 1.66 after the clip itself
     0.9045
     """
 

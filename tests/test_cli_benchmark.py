@@ -338,3 +338,13 @@ def test_protocols_rank_on_emodb_as_they_leak(emodb_root: Path) -> None:
     assert ua["random"] > ua["sentences"] > ua["loso"] > ua["both"]
     # Of an SVM tuned inside the folds, in plain scikit-learn.
     assert ua == pytest.approx({"random": 0.754, "sentences": 0.731, "loso": 0.670, "both": 0.635}, abs=0.035)
+
+
+def test_a_clip_that_cannot_be_used_is_named_and_the_exit_code_says_so(manifest: Path, tmp_path: Path) -> None:
+    rows = manifest.read_text().splitlines()
+    (manifest.parent / "more.csv").write_text("\n".join([*rows, "gone.wav,anger,s0,t0"]) + "\n")
+    words = ("benchmark", "--data", manifest.parent / "more.csv", "--no-deploy", "-o", tmp_path)
+    first, again = run(*words), run(*words)
+    assert (first.exit_code, again.exit_code) == (1, 1)
+    assert "1 clips could not be used and are in no score:" in first.stderr
+    assert "gone.wav" in first.stderr

@@ -167,6 +167,10 @@ class RowFile:
         for i, line in enumerate(lines):
             try:
                 rows.append(read_row(json.loads(line)))
+            except json.JSONDecodeError as error:
+                if not rows:
+                    raise DataError(f"{self.path}: is no file of rows that featkit wrote; give another name.") from None
+                raise DataError(f"{self.path}, line {i + 1}: {error}. Delete the line.") from None
             except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
                 why = f"misses {error}" if isinstance(error, KeyError) else str(error)
                 raise DataError(
@@ -203,7 +207,9 @@ def find_row(name: str, folder: Path = Path("results")) -> Row:
         There is no such row, or more than one.
     """
     path, mark, which = name.rpartition("#")
-    if not mark:
+    if mark and not path:
+        path = str(folder / "rows.jsonl")
+    elif not mark:
         path, which = (name, "") if Path(name).exists() else (str(folder / "rows.jsonl"), name)
     if not Path(path).exists():
         raise DataError(f"{path}: there is no such file of rows; name a row as in results/rows.jsonl#3.")
@@ -212,9 +218,11 @@ def find_row(name: str, folder: Path = Path("results")) -> Row:
         return rows[int(which) - 1]
     found = [row for row in rows if row.key.startswith(which)]
     if len(found) != 1:
-        told = f"; there are {len(found)} such rows" if found else ""
+        told = f"; {len(found)} keys begin so" if found and which else ""
         raise DataError(
-            f"{path}: '{which}' is neither the number of one of its {len(rows)} rows nor how the key of one begins"
+            f"{path}: holds {len(rows)} rows; name one by its number, as in {path}#1."
+            if not which
+            else f"{path}: '{which}' is neither the number of one of its {len(rows)} rows nor how the key of one begins"
             f"{told}."
         )
     return found[0]

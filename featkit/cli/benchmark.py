@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featkit.benchmark.plan import Plan
     from featkit.benchmark.rows import Row, RowFile
     from featkit.benchmark.runner import Cell, Options
+    from featkit.extraction import Failure
 
 
 @click.command()
@@ -53,16 +54,18 @@ def benchmark(
         raise DataError("There is no corpus; name one with --data, or under data: in the plan.")
     results.mkdir(parents=True, exist_ok=True)
     options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
-    rows, failed, interrupted = _run(wanted, RowFile(results / "rows.jsonl"), options)
+    unusable: list[Failure] = []
+    rows, failed, interrupted = _run(wanted, RowFile(results / "rows.jsonl"), options, unusable)
     if rows:
         _write(rows, results)
     for reason in failed:
         click.echo(reason, err=True)
-    if failed or interrupted:
+    _tell_unusable(unusable)
+    if failed or interrupted or any(row.failed_clips for row in rows):
         click.get_current_context().exit(1)
 
 
-def _run(plan: Plan, file: RowFile, options: Options) -> tuple[list[Row], list[str], bool]:
+def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -> tuple[list[Row], list[str], bool]:
     """Make what is missing. -> all rows of the plan, reasons of what could not be made, whether Ctrl-C ended it."""
     from featkit.benchmark.rows import Row
     from featkit.benchmark.runner import made
@@ -76,7 +79,7 @@ def _run(plan: Plan, file: RowFile, options: Options) -> tuple[list[Row], list[s
     failed: list[str] = []
     start = time.monotonic()
     try:
-        for i, result in enumerate(made(missing, options)):
+        for i, result in enumerate(made(missing, options, failures=unusable)):
             if isinstance(result, Row):
                 file.append(result)
                 rows.append(result)
@@ -90,6 +93,17 @@ def _run(plan: Plan, file: RowFile, options: Options) -> tuple[list[Row], list[s
         return rows, failed, True
     order = {cell.key: i for i, cell in enumerate(asked)}
     return sorted(rows, key=lambda row: order[row.key]), failed, False
+
+
+def _tell_unusable(failures: list[Failure]) -> None:
+    """Clips that are in no score, once each."""
+    told = list(
+        dict.fromkeys(one.reason if one.clip in one.reason else f"{one.clip}: {one.reason}" for one in failures)
+    )
+    if told:
+        click.echo(f"{len(told)} clips could not be used and are in no score:", err=True)
+    for reason in told:
+        click.echo(f"  {reason}", err=True)
 
 
 def _asked(plan: Plan) -> list[Cell]:

@@ -34,4 +34,6 @@ def list_plugins() -> None:
             click.echo(f"  {name.ljust(12)}  {text}")
     click.echo("Presets:")
     for name, preset in PRESETS.items():
-        click.echo(f"  {name.ljust(12)}  {preset.title}")
+        members = "; ".join(f"{features} + {backend}" for features, backend in preset.members)
+        plan = f", {preset.copies} copies by {preset.augment}" if preset.augment else ""
+        click.echo(f"  {name.ljust(12)}  {preset.title} — {members}{plan}")

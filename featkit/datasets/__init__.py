@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featkit import plugins
 from featkit.datasets.base import Clip, Dataset
-from featkit.errors import DataError
+from featkit.errors import DataError, PluginError
 
 __all__ = ["Clip", "Dataset", "open_dataset"]
 
@@ -37,6 +37,9 @@ def open_dataset(spec: str) -> Dataset:
     ('manifest', 'folder')
     """
     name, path = _parts(spec)
+    if not path and name not in plugins.installed("datasets"):
+        told = plugins.unknown("corpus", name, plugins.installed("datasets"))
+        raise PluginError(f"There is neither a file or folder '{spec}' nor a corpus of that name. {told}")
     corpus = plugins.find("datasets", name)
     if path:
         dataset: Dataset = corpus(Path(path).expanduser())

@@ -243,7 +243,7 @@ def test_the_command_line_trains_it_without_a_word_of_features(tmp_path: Path) -
     words = ["fit", "--data", str(tmp_path / "manifest.csv"), "--backend", text, "-o", str(tmp_path / "m.joblib")]
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 0, result.output
-    assert "Trained wav2vec2 + wav2vec2:model=" in result.output
+    assert "Trained wav2vec2:layer=-2,model=" in result.output
 
 
 # --- the exported model --------------------------------------------------------------------------------------------

@@ -133,7 +133,9 @@ def test_predictions_of_different_lengths_are_refused(row: Row, tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"[1, 2]\n", b"\xff\xfe\n", b"{}\n", b"null\n", b'{"format": 1}\n', b"\n"])
 def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(content)
-    with pytest.raises(DataError, match=r"rows.jsonl, line 1: .*Delete the line, or name another file"):
+    with pytest.raises(
+        DataError, match=r"rows.jsonl(, line 1: .*Delete the line|: is no file of rows that featkit wrote)"
+    ):
         RowFile(tmp_path / "rows.jsonl").read()
 
 
@@ -161,8 +163,8 @@ def test_a_row_is_found_by_number_and_by_key(row: Row, other: Row, tmp_path: Pat
     [
         ("#3", "'3' is neither the number of one of its 2 rows nor how the key of one begins"),
         ("#zz", "'zz' is neither"),
-        ("#", "there are 2 such rows"),
-        ("", "there are 2 such rows"),
+        ("#", r"holds 2 rows; name one by its number, as in .*#1"),
+        ("", r"holds 2 rows; name one by its number, as in .*#1"),
     ],
 )
 def test_a_row_that_is_not_there_is_refused(which: str, message: str, row: Row, other: Row, tmp_path: Path) -> None:
@@ -176,3 +178,16 @@ def test_a_row_that_is_not_there_is_refused(which: str, message: str, row: Row, 
 def test_a_missing_file_of_rows_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no such file of rows; name a row as in results/rows.jsonl#3"):
         find_row("abc", tmp_path)
+
+
+def test_a_number_alone_is_looked_for_in_the_folder_of_results(row: Row, tmp_path: Path) -> None:
+    RowFile(tmp_path / "rows.jsonl").append(row)
+    assert find_row("#1", tmp_path).key == row.key
+
+
+def test_a_damaged_line_after_good_ones_is_named(row: Row, tmp_path: Path) -> None:
+    RowFile(tmp_path / "rows.jsonl").append(row)
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write("{\n")
+    with pytest.raises(DataError, match=r"rows.jsonl, line 2: .* Delete the line"):
+        RowFile(tmp_path / "rows.jsonl").read()

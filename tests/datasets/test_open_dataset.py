@@ -63,6 +63,11 @@ def test_a_corpus_without_its_path_is_an_error(tmp_path: Path, monkeypatch: pyte
         open_dataset(spec)
 
 
+def test_a_path_that_is_not_there_is_told_as_such() -> None:
+    with pytest.raises(PluginError, match="There is neither a file or folder 'no-such' nor a corpus of that name"):
+        open_dataset("no-such")
+
+
 @pytest.mark.parametrize("spec", ["emodbb:/data/emodb", "emo-db"])
 def test_an_unknown_name_suggests_the_nearest_one(spec: str) -> None:
     with pytest.raises(PluginError, match=r"No corpus is named 'emo.*'\. Did you mean 'emodb'\? Installed: .*emodb, "):
