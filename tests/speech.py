@@ -88,3 +88,14 @@ def write_wav(path: Path, wave: Wave) -> str:
     """Write without rounding, so that the file holds the very wave."""
     soundfile.write(path, wave, SAMPLE_RATE, subtype="FLOAT")
     return str(path)
+
+
+def write_manifest(folder: Path) -> Path:
+    """The clips of `speech` as files, and ``clips.csv`` that lists them with speakers and sentences."""
+    waves, labels, speakers = speech()
+    lines = ["file,label,speaker,text"]
+    for i, (wave, label, speaker) in enumerate(zip(waves, labels, speakers, strict=True)):
+        write_wav(folder / f"{i:02d}.wav", wave)
+        lines.append(f"{i:02d}.wav,{label},{speaker},t{i % 2}")
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    return folder / "clips.csv"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from speech import speech, write_wav
+from speech import speech, write_manifest, write_wav
 
 from featkit.benchmark import RowFile, runner
 from featkit.cli import cli
@@ -20,14 +20,7 @@ def run(*words: object) -> Result:
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 clips: 4 speakers say 2 sentences in 3 emotions."""
-    root = tmp_path_factory.mktemp("corpus")
-    waves, labels, speakers = speech()
-    lines = ["file,label,speaker,text"]
-    for i, (wave, label, speaker) in enumerate(zip(waves, labels, speakers, strict=True)):
-        write_wav(root / f"{i:02d}.wav", wave)
-        lines.append(f"{i:02d}.wav,{label},{speaker},t{i % 2}")
-    (root / "clips.csv").write_text("\n".join(lines) + "\n")
-    return root / "clips.csv"
+    return write_manifest(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="session")

@@ -34,3 +34,18 @@ class FunctionalsBackend(Backend):
         check_is_fitted(self, "classes_")
         checked: Float = validate_data(self, X, dtype=np.float32, reset=False)
         return checked
+
+
+def with_copies(X: Float, copies: Any, sample_weight: Any) -> tuple[Float, npt.NDArray[np.intp]]:
+    """Clips and behind them their varied copies. (clips, dims) -> (rows, dims), and the clip of each row (rows,).
+
+    ``copies`` and ``sample_weight`` are those that ``fit`` was given; ``X`` holds the clips of a weight above 0, as
+    `FunctionalsBackend._check_training` returns them.
+    """
+    parent = np.arange(len(X))
+    if copies is None:
+        return X, parent
+    if sample_weight is not None:  # a clip that is not there has no copies either
+        copies = [own for own, weight in zip(copies, sample_weight, strict=True) if weight]
+    parent = np.concatenate([parent, np.repeat(parent, [len(own) for own in copies])])
+    return np.concatenate([X, *(np.stack(own) for own in copies if len(own))]).astype(np.float32), parent

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from featkit.backend import Float, clip_weights, speaker_folds
 from featkit.errors import DataError
 from featkit.graph import GraphBuilder
-from featkit_backends.functionals import FunctionalsBackend
+from featkit_backends.functionals import FunctionalsBackend, with_copies
 from featkit_backends.margins import add_votes, calibrate, votes
 from featkit_backends.standardise import Standardiser
 
@@ -86,16 +86,11 @@ class Linear(FunctionalsBackend):
         ``copies`` are learned from as their clip is; the temperature is learned on the clips alone.
         """
         check_settings(self)
-        if copies is not None and sample_weight is not None:  # a clip that is not there has no copies either
-            copies = [own for own, weight in zip(copies, sample_weight, strict=True) if weight]
-        X, index, sample_weight, groups = self._check_training(X, y, sample_weight, groups)
-        parent = np.arange(len(X))
-        if copies is not None:
-            parent = np.concatenate([parent, np.repeat(parent, [len(own) for own in copies])])
-            X = np.concatenate([X, *(np.stack(own) for own in copies if len(own))]).astype(np.float32)
+        X, index, weights, groups = self._check_training(X, y, sample_weight, groups)
+        X, parent = with_copies(X, copies, sample_weight)
         folds = speaker_folds(index, groups, self.calibration_folds, self.random_state)
         self.machine_ = LinearMachine(self.machine, self.C, self.class_weight)
-        self.machine_.fit(X, index, parent, sample_weight, folds)
+        self.machine_.fit(X, index, parent, weights, folds)
         return self
 
     def predict_proba(self, X: Any) -> Float:

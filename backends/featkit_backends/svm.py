@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 
 from featkit.backend import Float, clip_weights, speaker_folds
 from featkit.graph import GraphBuilder, convert_classifier
-from featkit_backends.functionals import FunctionalsBackend
+from featkit_backends.functionals import FunctionalsBackend, with_copies
 from featkit_backends.margins import add_votes, calibrate, votes
 from featkit_backends.standardise import Standardiser
 
@@ -77,16 +77,10 @@ class SVM(FunctionalsBackend):
 
         ``copies`` are learned from as their clip is; the temperature is learned on the clips alone.
         """
-        if copies is not None and sample_weight is not None:  # a clip that is not there has no copies either
-            copies = [own for own, weight in zip(copies, sample_weight, strict=True) if weight]
-        X, index, sample_weight, groups = self._check_training(X, y, sample_weight, groups)
+        X, index, weights, groups = self._check_training(X, y, sample_weight, groups)
         folds = speaker_folds(index, groups, self.calibration_folds, self.random_state)
-        # Clip by clip its copies: row r of everything belongs to clip parent[r], and the first rows are the clips.
-        parent = np.arange(len(X))
-        if copies is not None:
-            parent = np.concatenate([parent, np.repeat(parent, [len(own) for own in copies])])
-            X = np.concatenate([X, *(np.stack(own) for own in copies if len(own))]).astype(np.float32)
-        given = None if sample_weight is None else sample_weight[parent]
+        X, parent = with_copies(X, copies, sample_weight)
+        given = None if weights is None else weights[parent]
         weight = clip_weights(index[parent], given, self.class_weight)
         self.standardise_ = Standardiser(X, given)
         Z = self.standardise_(X)

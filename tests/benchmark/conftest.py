@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech import speech, write_wav
+from speech import speech, write_manifest
 
 from featkit.benchmark import Options, Protocol, Recipe, Row, measured
 from featkit.corpus import Corpus
@@ -42,11 +42,4 @@ def other(corpus: Corpus) -> Row:
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus on disk."""
-    root = tmp_path_factory.mktemp("corpus")
-    waves, labels, speakers = speech()
-    lines = ["file,label,speaker,text"]
-    for i, (wave, label, speaker) in enumerate(zip(waves, labels, speakers, strict=True)):
-        write_wav(root / f"{i:02d}.wav", wave)
-        lines.append(f"{i:02d}.wav,{label},{speaker},{i % 2}")
-    (root / "clips.csv").write_text("\n".join(lines) + "\n")
-    return root / "clips.csv"
+    return write_manifest(tmp_path_factory.mktemp("corpus"))
