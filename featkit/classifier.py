@@ -265,6 +265,12 @@ class SERClassifier(Recogniser):
         return extractor, backend, copies
 
     @property
+    def reading(self) -> tuple[str, View, str | None, bool]:
+        """What classifiers share that read the same features: set, view, copies, and what is done with short clips."""
+        extractor, backend, copies = self.parts()
+        return extractor.spec_hash, backend.consumes, None if copies is None else copies.key, self.pad_short
+
+    @property
     def history_(self) -> list[dict[str, float]]:
         """One dict an epoch of a network: epoch, lr, loss and, with validation, validation_loss and validation_ua."""
         check_is_fitted(self, "backend_")

@@ -105,9 +105,10 @@ def export(
     # Training files that were moved since are no obstacle; clips that are named now must be there.
     checked = [clip for clip in members[0].check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
     checked = checked or _made_speech()
-    difference = _prove(classifier, content, checked)
+    made = Model(content, "the exported model")
+    difference = _prove(classifier, made, checked)
     inputs = [value.name for value in model.graph.input]
-    card = model_card(json.loads(entry.value), inputs, path.name, len(content), _latency(content, checked))
+    card = model_card(json.loads(entry.value), inputs, path.name, len(content), _latency(made, checked))
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
     _write(path.with_suffix(".md"), card.encode())
@@ -124,10 +125,9 @@ def _write(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _latency(content: bytes, clips: list[Any]) -> tuple[float, float] | None:
+def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:
     """Median seconds from a clip in memory to its label, and seconds of that clip; None where there is no audio."""
     waves = [as_wave(clip, name_of(clip, i)) for i, clip in enumerate(clips) if not isinstance(clip, Features | Bundle)]
-    model = Model(content, "the exported model")
     if not waves or model.normalise:
         return None
     wave = sorted(waves, key=len)[len(waves) // 2]
@@ -159,13 +159,10 @@ def _fronts(members: Sequence[SERClassifier]) -> list[_Front]:
         if (extractor.spec_hash, view) not in shared:
             graph = None if member.normalise else extractor.to_onnx(view)
             name = view if len(members) == 1 else f"{extractor.name}_{view}"
+            if name in {front.input for front in shared.values()}:  # the same set with other settings
+                name = f"{name}_{len(shared) + 1}"
             shared[extractor.spec_hash, view] = _Front("wave", graph) if graph is not None else _Front(name)
-    found = [shared[member.extractor_.spec_hash, member.backend_.consumes] for member in members]
-    named: dict[str, _Front] = {}
-    for i, front in enumerate(found):  # the same set with two settings
-        if front.graph is None and named.setdefault(front.input, front) is not front:
-            found[i] = _Front(f"{front.input}_{i + 1}")
-    return found
+    return [shared[member.extractor_.spec_hash, member.backend_.consumes] for member in members]
 
 
 def _told(member: SERClassifier, front: _Front) -> dict[str, Any]:
@@ -204,9 +201,8 @@ def _assemble(members: Sequence[SERClassifier], fronts: Sequence[_Front], labels
     return g.model()
 
 
-def _prove(classifier: Recogniser, content: bytes, clips: list[Any]) -> float:
+def _prove(classifier: Recogniser, model: Model, clips: list[Any]) -> float:
     """Run both on the clips; return the largest difference of a probability, or refuse."""
-    model = Model(content, "the exported model")
     extracted = [clip for clip in clips if isinstance(clip, Features | Bundle)]
     largest = _prove_backends(classifier, extracted) if extracted else 0.0
     short, pad_short = model.recipe["min_samples"], model.recipe["pad_short"]
@@ -223,7 +219,7 @@ def _prove(classifier: Recogniser, content: bytes, clips: list[Any]) -> float:
     if model.inputs == ["wave"]:  # and as a batch of equal lengths, which the graph must take as well
         longest = max(wave.size for wave in waves)
         batch = np.stack([np.pad(wave, (0, longest - wave.size)) for wave in waves])
-        together = session(content).run(None, {"wave": batch})
+        together = model._session.run(None, {"wave": batch})
         largest = max(largest, _compare(classifier, classifier.predict_proba(batch), together[1], together[0]))
     return largest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ def extract_one(
 ) -> Features:
     """One clip → one view. `Features` of the same specification, view and copies pass; others are refused."""
     if isinstance(clip, Bundle):
-        clip = clip.part(extractor.spec_hash, view)
+        clip = clip.part(extractor.spec_hash, view, None if copies is None else copies.key)
     if not isinstance(clip, Features):
         wave = as_wave(clip, where)
         values = extractor.extract(wave, view, where, pad_short)
@@ -188,4 +188,5 @@ def extract_one(
             f"{where}: these features hold no copies made by this plan; augmentation needs the recordings, or features "
             "extracted by an estimator with the same augment, copies and random_state."
         )
-    return clip
+    # Who asked for no copies must not learn from those that another has made.
+    return clip if copies is not None or clip.augment is None else replace(clip, copies=(), augment=None)

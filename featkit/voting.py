@@ -76,12 +76,12 @@ class SERVoting(Recogniser):
     def extract(self, X: Any) -> list[Bundle]:
         """The features of all members, clip by clip. See `Recogniser.extract`."""
         clips = clip_list(X)
-        return [Bundle(parts) for parts in zip(*(member.extract(clips) for member in self._fresh()), strict=True)]
+        return [Bundle(parts) for parts in zip(*(reader.extract(clips) for reader in self._readers()), strict=True)]
 
     def extract_all(self, X: Any) -> tuple[list[Bundle | None], list[Failure]]:
         """The same for clips of which some cannot be used. See `Recogniser.extract_all`."""
         clips = clip_list(X)
-        results = [member.extract_all(clips) for member in self._fresh()]
+        results = [reader.extract_all(clips) for reader in self._readers()]
         found = [_bundle(parts) for parts in zip(*(clips for clips, _ in results), strict=True)]
         why = {failure.clip: failure for _, bad in reversed(results) for failure in bad}
         return found, [why[name_of(clip, i)] for i, clip in enumerate(clips) if found[i] is None]
@@ -89,6 +89,10 @@ class SERVoting(Recogniser):
     def members(self) -> Sequence[SERClassifier]:
         """The classifiers, fitted ones once there are any."""
         return self.classifiers_ if hasattr(self, "classifiers_") else self.classifiers
+
+    def _readers(self) -> list[SERClassifier]:
+        """One member for all that read the same features."""
+        return list({member.reading: member for member in self._fresh()}.values())
 
     def _fresh(self) -> list[SERClassifier]:
         """Unfitted clones that work as this estimator is told to."""

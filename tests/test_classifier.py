@@ -434,3 +434,9 @@ def _spy(method: Any, calls: list[Any]) -> Any:
         return method(self, *args, **more)
 
     return noted
+
+
+def test_copies_that_another_has_made_are_not_learned_from() -> None:
+    varied = SERClassifier(augment="gain:p=1", copies=2).extract(speech().waves)
+    plain = [SERClassifier().fit(clips, speech().labels) for clips in (varied, extracted("functionals"))]
+    np.testing.assert_array_equal(*(clf.predict_proba(extracted("functionals")) for clf in plain))

@@ -424,12 +424,15 @@ def test_a_model_that_knows_speakers_is_told_them(corpus: Path, tmp_path: Path) 
     path = tmp_path / "m.onnx"
     assert run("fit", "--data", corpus / "manifest.csv", "--normalise", "speaker", "-o", path).exit_code == 0
     clips = sorted(corpus.glob("*.wav"))[:4]
-    told = run("predict", path, *clips, "missing.wav", "--speaker", "one", "--format", "csv")
+    soundfile.write(tmp_path / "short.wav", np.zeros(100), 16_000)
+    told = run("predict", path, *clips, tmp_path / "short.wav", "missing.wav", "--speaker", "one", "--format", "csv")
     want = load(path).predict_proba(clips, ["one"] * 4)
     rows = list(csv.reader(told.stdout.splitlines()))[1:]
     np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), want, atol=1e-5)
-    assert (told.exit_code, "missing.wav" in told.stderr) == (1, True)
-    assert "say --speaker one or --speaker folder" in run("predict", path, *clips).stderr
+    assert (told.exit_code, "missing.wav" in told.stderr, "short.wav" in told.stderr) == (1, True, True)
+    refused = run("predict", path, *clips)
+    assert "say --speaker one or --speaker folder" in refused.stderr
+    assert not refused.stdout
 
 
 def test_a_model_that_hears_each_clip_for_itself_is_told_no_speakers(model: Path, corpus: Path) -> None:

@@ -148,3 +148,40 @@ def test_a_model_of_extracted_clips_is_proved_on_them(tmp_path: Path) -> None:
     voting = SERVoting([SERClassifier("egemaps"), SERClassifier("mfcc39")])
     voting.fit(voting.extract(WAVES), LABELS)
     assert voting.export(tmp_path / "m.onnx").max_difference < 1e-5
+
+
+# What is extracted
+
+
+def test_members_that_read_the_same_extract_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    real = FeatureExtractor.extract
+
+    def spy(self: Any, wave: Any, view: Any, *rest: Any) -> Any:
+        seen.append(view)
+        return real(self, wave, view, *rest)
+
+    monkeypatch.setattr(FeatureExtractor, "extract", spy)
+    voting = SERVoting(
+        [SERClassifier("mfcc39", "svm:C=1"), SERClassifier("mfcc39", "svm:C=3"), SERClassifier("logmel")]
+    )
+    clips = voting.extract(WAVES[:3])
+    assert len(seen) == 6
+    assert [len(clip.parts) for clip in clips] == [2, 2, 2]
+
+
+def test_members_with_and_without_copies_each_find_their_own() -> None:
+    voting = SERVoting([SERClassifier("mfcc39"), SERClassifier("mfcc39", augment="gain", copies=2)])
+    clips = voting.extract(WAVES)
+    assert [[len(part.copies) for part in clip.parts] for clip in clips] == [[0, 2]] * len(WAVES)
+    alone = SERClassifier("mfcc39").fit(WAVES, LABELS, groups=SPEAKERS)
+    fitted = voting.fit(clips, LABELS, groups=SPEAKERS)
+    assert_array_equal(fitted.classifiers_[0].predict_proba(WAVES), alone.predict_proba(WAVES))
+
+
+def test_three_members_of_two_settings_have_two_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = plugins.find
+    monkeypatch.setattr(plugins, "find", lambda kind, name: Levels if name == "levels" else real(kind, name))
+    members = [SERClassifier(Levels()), SERClassifier(Levels(320)), SERClassifier(Levels(320), "svm:C=1")]
+    voting = SERVoting(members).fit(WAVES, LABELS)
+    assert voting.export(tmp_path / "m.onnx").inputs == ("levels_functionals", "levels_functionals_2")

@@ -59,16 +59,19 @@ def deploy(classifier: Recogniser, ready: Corpus, corpus: Corpus) -> Deployed:
 
 def _calls(path: Path, clips: Sequence[Any], fitted: Recogniser) -> tuple[str, list[Callable[[], Any]]]:
     """One question to the model for each clip, with what it reads."""
-    if isinstance(clips[0], Features):
-        graph = session(path.read_bytes())
-        name = graph.get_inputs()[0].name
-        return "features", [partial(graph.run, None, {name: clip.values[None]}) for clip in clips]
+    if isinstance(clips[0], Features):  # of a table: what comes behind the features
+        graphs = [session(member.backend_.to_onnx()) for member in fitted.members()]
+        return "features", [partial(_asked, graphs, clip) for clip in clips]
     model = load(path)
-    short = max(member.extractor_.min_samples for member in fitted.members())
-    waves = [at_least(as_wave(clip, "a clip"), short, True) for clip in clips]
+    waves = [at_least(as_wave(clip, "a clip"), model.recipe["min_samples"], True) for clip in clips]
     if fitted.transductive:  # two clips are the fewest of which a speaker can be known; half the time is one's
         return "wave", [partial(model.predict_proba, [wave, wave[::-1].copy()], ["one"] * 2) for wave in waves]
     return "wave", [partial(model.predict_proba, [wave]) for wave in waves]
+
+
+def _asked(graphs: Sequence[Any], clip: Features) -> None:
+    for graph in graphs:
+        graph.run(None, {graph.get_inputs()[0].name: clip.values[None]})
 
 
 def _seconds(call: Callable[[], Any]) -> float:

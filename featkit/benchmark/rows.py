@@ -141,7 +141,8 @@ def read_row(record: Any) -> Row:
         None if model is None else Deployed(**model), record["no_model"], Made(**record["made"]),
     )  # fmt: skip
     told = {name: record[name] for name in ("key", "UA", "WA", "macro_F1", "clips")}
-    if told != {name: row.summary()[name] for name in told}:
+    summary = row.summary()
+    if told != {name: summary[name] for name in told}:
         raise ValueError("its scores do not follow from its predictions")
     return row
 
@@ -216,7 +217,8 @@ def find_row(name: str, folder: Path = Path("results")) -> Row:
     rows = RowFile(Path(path)).read()
     if which.isdecimal() and 1 <= int(which) <= len(rows):
         return rows[int(which) - 1]
-    found = [row for row in rows if row.key.startswith(which)]
+    # A key is known by four digits: a number that is too high must not find one that begins with it.
+    found = [row for row in rows if row.key.startswith(which) and (len(which) >= 4 or not which)]
     if len(found) != 1:
         told = f"; {len(found)} keys begin so" if found and which else ""
         raise DataError(

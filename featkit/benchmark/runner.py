@@ -18,10 +18,10 @@ from featkit.benchmark.state import code_hash, data_hash
 from featkit.classifier import Recogniser
 from featkit.corpus import Corpus
 from featkit.errors import FeatkitError
-from featkit.evaluation import Evaluation, evaluate, evaluate_across, require_speakers
+from featkit.evaluation import Evaluation, evaluate, evaluate_across
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor
-from featkit.protocols import CV
+from featkit.protocols import CV, require_speakers
 
 
 @dataclass(frozen=True)
@@ -157,17 +157,18 @@ def benchmark(
         for chosen in features
         for backend in named
     ]
-    return measured(corpus, recipes, Protocol(cv, allow_leakage), Options(n_jobs=n_jobs, progress=progress))
+    return measured(corpus, recipes, [Protocol(cv, allow_leakage)], Options(n_jobs=n_jobs, progress=progress))
 
 
 def measured(
-    corpus: Corpus, recipes: Collection[Recipe], protocol: Protocol, options: Options, test: Corpus | None = None
+    corpus: Corpus, recipes: Collection[Recipe], protocols: Collection[Protocol], options: Options,
+    test: Corpus | None = None,
 ) -> tuple[list[Row], list[Failure]]:  # fmt: skip
     """Rows of recipes on one corpus, and the clips that could not be used. The first error is raised."""
     if test is None:
-        require_speakers(corpus.speakers, protocol.allow_leakage)
+        require_speakers(corpus.speakers, all(protocol.allow_leakage for protocol in protocols))
     bad: list[Failure] = []
-    rows = made(cells([corpus], recipes, [protocol], test), options, strict=True, failures=bad)
+    rows = made(cells([corpus], recipes, protocols, test), options, strict=True, failures=bad)
     return [row for row in rows if isinstance(row, Row)], list({(one.clip, one.reason): one for one in bad}.values())
 
 
@@ -192,11 +193,7 @@ class _Ready:
 
 def _signature(classifier: Recogniser) -> Any:
     """What recognisers must share to read the same features."""
-    found = []
-    for member in classifier.members():
-        extractor, backend, copies = member.parts()
-        found.append((extractor.spec_hash, backend.consumes, copies and copies.key, member.pad_short))
-    return tuple(found)
+    return tuple(member.reading for member in classifier.members())
 
 
 def _by_features(asked: Sequence[Cell]) -> list[Cell]:

@@ -126,7 +126,8 @@ def save(
             )  # recordings instead of their features, for featkit export
         output.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(classifier, output)
-        click.echo(f"{output}: fitted estimator; featkit export turns it into ONNX")
+        lost = ", without these scores" if scores else ""
+        click.echo(f"{output}: fitted estimator; featkit export turns it into ONNX{lost}")
         return
     report = classifier.export(output, clips=clips, scores=scores, corpora=corpora)
     click.echo(

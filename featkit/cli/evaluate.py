@@ -44,11 +44,7 @@ def evaluate(
     corpus = read_corpora(data, progress=live())
     test = read_corpora(plan.test, progress=live()) if plan.test else None
     options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
-    rows, failures = [], []
-    for protocol in plan.protocols():
-        more, bad = measured(corpus, plan.all_recipes(), protocol, options, test)
-        rows += more
-        failures += [failure for failure in bad if failure not in failures]
+    rows, failures = measured(corpus, plan.all_recipes(), plan.protocols(), options, test)
     click.echo(report(rows))
     if len(rows) == 1:
         click.echo(_confusion(rows[0].evaluation))

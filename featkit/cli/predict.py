@@ -46,18 +46,18 @@ def predict(form: str, by: str | None, model: Path, audio: tuple[Path, ...]) -> 
 
     recogniser = load(model)
     labels = recogniser.labels
-    files = audio_files(audio)
-    width = max(len(str(path)) for path in files)
-    if form == "csv":
-        click.echo(csv_line(["file", "label", *labels]))
-    elif form == "table":
-        click.echo("  ".join(["file".ljust(width), "label".ljust(max(map(len, labels))), *labels]))
     if bool(recogniser.normalise) != bool(by):
         raise click.UsageError(
             f"{model} judges a clip beside the others of its speaker; say --speaker one or --speaker folder."
             if recogniser.normalise
             else f"{model} hears every clip for itself; leave out --speaker."
         )
+    files = audio_files(audio)
+    width = max(len(str(path)) for path in files)
+    if form == "csv":
+        click.echo(csv_line(["file", "label", *labels]))
+    elif form == "table":
+        click.echo("  ".join(["file".ljust(width), "label".ljust(max(map(len, labels))), *labels]))
     failed: list[tuple[str, str]] = []
     for path, answer in _answers(recogniser, files, by):
         if isinstance(answer, FeatkitError):
@@ -82,9 +82,12 @@ def _answers(model: Model, files: Sequence[Path], by: str | None) -> Iterator[tu
         for path in files:
             yield path, _tried(model.predict_proba, [path])
         return
-    from featkit.audio import as_wave
+    from featkit.audio import as_wave, at_least
 
-    waves = [_tried(as_wave, path, str(path)) for path in files]
+    def heard(path: Path) -> Any:
+        return at_least(as_wave(path, str(path)), model.recipe["min_samples"], model.recipe["pad_short"], str(path))
+
+    waves = [_tried(heard, path) for path in files]
     good = [i for i, wave in enumerate(waves) if not isinstance(wave, FeatkitError)]
     speakers = [files[i].parent if by == "folder" else "one" for i in good]
     found = dict(zip(good, model.predict_proba([waves[i] for i in good], speakers), strict=True))

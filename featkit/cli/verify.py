@@ -34,7 +34,7 @@ def verify(row: str, data: tuple[str, ...], test: tuple[str, ...], jobs: int) ->
                         f"{'name the second with --test' if not test else 'leave out --test'}.")  # fmt: skip
     corpus = read_corpora(data, progress=live())
     other = read_corpora(test, progress=live()) if test else None
-    (again,), _ = measured(corpus, [kept.recipe], kept.protocol, Options(n_jobs=jobs, progress=live()), other)
+    (again,), _ = measured(corpus, [kept.recipe], [kept.protocol], Options(n_jobs=jobs, progress=live()), other)
     found = judge(kept, again)
     told = [f"UA {ua_of(one.evaluation)}" for one in (kept, again)]
     click.echo(f"{found.verdict}: {kept.recipe} on {kept.corpus}, {kept.evaluation.protocol}: {told[0]}, now {told[1]}")

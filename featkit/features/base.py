@@ -47,10 +47,14 @@ class Bundle:
 
     parts: tuple[Features, ...]
 
-    def part(self, spec_hash: str, view: View) -> Features:
-        """What a reader of this set and view wants; where it is not there, the first part, for the reader to refuse."""
+    def part(self, spec_hash: str, view: View, augment: str | None = None) -> Features:
+        """What a reader of this set and view wants, with the copies that ``augment`` names where it wants any.
+
+        Where that is not there, what comes nearest, for the reader to refuse.
+        """
         fitting = [part for part in self.parts if (part.spec_hash, part.view) == (spec_hash, view)]
-        return fitting[0] if fitting else self.parts[0]
+        varied = [part for part in fitting if part.augment == augment]
+        return (varied or fitting or self.parts)[0]
 
 
 @dataclass

@@ -30,13 +30,13 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="session")
 def row(corpus: Corpus) -> Row:
     """Not to be changed: all tests look at it."""
-    return measured(corpus, [Recipe("mfcc39", "svm")], Protocol(), QUICK)[0][0]
+    return measured(corpus, [Recipe("mfcc39", "svm")], [Protocol()], QUICK)[0][0]
 
 
 @pytest.fixture(scope="session")
 def other(corpus: Corpus) -> Row:
     """The same data and protocol, another recipe."""
-    return measured(corpus, [Recipe("mfcc39", "svm:kernel=linear,C=0.0001")], Protocol(), QUICK)[0][0]
+    return measured(corpus, [Recipe("mfcc39", "svm:kernel=linear,C=0.0001")], [Protocol()], QUICK)[0][0]
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def test_a_comparison_needs_speakers(row: Row) -> None:
 
 
 def test_the_same_again_is_reproduced(row: Row, corpus: Corpus) -> None:
-    (again,), _ = measured(corpus, [row.recipe], row.protocol, Options())
+    (again,), _ = measured(corpus, [row.recipe], [row.protocol], Options())
     found = verify(row, again)
     assert (found.verdict, found.differences) == ("REPRODUCED", [])
 

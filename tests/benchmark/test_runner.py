@@ -80,7 +80,7 @@ def test_a_recipe_that_fails_costs_its_rows_alone(corpus: Corpus) -> None:
 
 def test_strictly_the_first_failure_is_raised(corpus: Corpus) -> None:
     with pytest.raises(PluginError, match="Did you mean 'svm'"):
-        measured(corpus, [Recipe("mfcc39", "smv")], Protocol(), Options())
+        measured(corpus, [Recipe("mfcc39", "smv")], [Protocol()], Options())
 
 
 def test_a_corpus_without_a_usable_clip_is_an_error() -> None:
@@ -101,7 +101,7 @@ def test_recordings_make_no_table_before_extraction(corpus: Corpus) -> None:
 
 def test_one_corpus_is_learned_from_and_another_is_judged(corpus: Corpus) -> None:
     second = replace(corpus, name="others", labels=np.where(corpus.labels == "neutral", "calm", corpus.labels))
-    (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], Protocol(), Options(), second)
+    (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], [Protocol()], Options(), second)
     assert row.corpus == "four voices → others"
     assert row.protocol.cv == "across"
     assert row.evaluation.labels.tolist() == ["anger", "sadness"]
@@ -110,7 +110,7 @@ def test_one_corpus_is_learned_from_and_another_is_judged(corpus: Corpus) -> Non
 
 def test_the_model_is_measured_where_that_is_asked(corpus: Corpus, manifest: Path) -> None:
     on_disk = read_corpus(str(manifest))
-    (row,), _ = measured(on_disk, [Recipe("mfcc39", "svm")], Protocol(2), Options(deploy=True))
+    (row,), _ = measured(on_disk, [Recipe("mfcc39", "svm")], [Protocol(2)], Options(deploy=True))
     assert row.model is not None
     assert row.model.reads == "wave"
     assert row.model.n_bytes > 10_000
@@ -123,7 +123,7 @@ def test_a_model_that_cannot_be_exported_costs_no_score(corpus: Corpus, monkeypa
         raise ZeroDivisionError("no such operator")
 
     monkeypatch.setattr("featkit.benchmark.runner.deploy", refuse)
-    (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], Protocol(2), Options(deploy=True))
+    (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], [Protocol(2)], Options(deploy=True))
     assert (row.model, row.no_model) == (None, "ZeroDivisionError: no such operator")
     assert row.evaluation.ua > 0.5
 
@@ -140,7 +140,7 @@ def test_a_model_of_a_feature_table_is_timed_from_its_features(corpus: Corpus) -
     from featkit.features.base import find_extractor
 
     table, _ = corpus.with_features(find_extractor("mfcc39"), "functionals")
-    (row,), _ = measured(table, [Recipe()], Protocol(2), Options(deploy=True))
+    (row,), _ = measured(table, [Recipe()], [Protocol(2)], Options(deploy=True))
     assert row.features == "mfcc39"
     assert row.model is not None
     assert row.model.reads == "features"
