@@ -17,10 +17,11 @@ from typing import Any
 import click
 import numpy as np
 
-from featkit.benchmark import compare, markdown
+from featkit.benchmark import compare
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.evaluation import Evaluation, evaluate
+from featkit.tables import markdown
 
 PLAN, COPIES = "standard", 8
 # name : settings of the backend, or of the estimator where they begin with "clf__"

@@ -22,6 +22,7 @@ from featkit import plugins
 from featkit.audio import SAMPLE_RATE, Wave, check_wave, load
 from featkit.datasets.base import find_audio
 from featkit.errors import AudioError, DataError, FeatkitError, PluginError
+from featkit.files import replacing
 
 Rng: TypeAlias = np.random.Generator
 Folder: TypeAlias = str | os.PathLike[str]
@@ -581,12 +582,8 @@ def _write_copies(file: Folder, target: Path, plan: Augment, n: int, seed: int) 
 def _write(path: Path, wave: Wave) -> None:
     import soundfile
 
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as draft:
         soundfile.write(draft, wave, SAMPLE_RATE, subtype="FLOAT", format="WAV")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _transforms(text: str) -> tuple[Transform, ...]:

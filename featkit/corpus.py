@@ -36,8 +36,6 @@ class Corpus:
     """None where the speaker of any clip is not known."""
     texts: Strings | None = None
     """Which sentence is spoken; None where that of any clip is not known."""
-    corpora: Strings | None = None
-    """Which corpus each clip is of, where several were merged."""
     synthetic: bool = False
     extractor: FeatureExtractor | None = None
     """What the clips of a feature table were extracted with."""
@@ -83,8 +81,11 @@ class Corpus:
             labels=self.labels[places],
             speakers=None if self.speakers is None else self.speakers[places],
             texts=None if self.texts is None else self.texts[places],
-            corpora=None if self.corpora is None else self.corpora[places],
         )
+
+    def one_of_each(self, values: Sequence[Any]) -> list[Any]:
+        """Of one value a clip, those of the first clip of each emotion."""
+        return list(dict(zip(reversed(self.labels.tolist()), reversed(values), strict=True)).values())
 
     def _usable(self, found: Sequence[Any], failures: list[Failure]) -> tuple[Corpus, list[Failure]]:
         kept = [i for i, clip in enumerate(found) if clip is not None]
@@ -116,7 +117,6 @@ def read_corpora(specs: Sequence[str], progress: bool = False) -> Corpus:
         np.concatenate([corpus.labels for corpus in corpora]),
         _told_with(names, [corpus.speakers for corpus in corpora]),
         _told_with(names, [corpus.texts for corpus in corpora]),
-        np.repeat(names, [len(corpus.files) for corpus in corpora]),
         any(corpus.synthetic for corpus in corpora),
         corpora[0].extractor,
         tuple(source for corpus in corpora for source in corpus.sources),
@@ -152,7 +152,7 @@ def read_corpus(spec: str, progress: bool = False) -> Corpus:
             raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
         return Corpus(
             Path(spec).name, table.files, table.features, np.array(table.labels), _known(table.speakers),
-            _known(table.texts), None, table.synthetic, extractor,
+            _known(table.texts), table.synthetic, extractor,
         )  # fmt: skip
     dataset = open_dataset(spec)
     clips = list(tqdm(dataset.clips(), desc=dataset.name, unit="clip", disable=not progress, leave=False))
@@ -161,7 +161,7 @@ def read_corpus(spec: str, progress: bool = False) -> Corpus:
     name = dataset.root.name if own else dataset.name
     return Corpus(
         name, files, files, np.array([clip.label for clip in clips]), _known([clip.speaker for clip in clips]),
-        _known([clip.text for clip in clips]), None, dataset.synthetic,
+        _known([clip.text for clip in clips]), dataset.synthetic,
         sources=(name if own else f"{dataset.title} ({dataset.licence})",),
     )  # fmt: skip
 

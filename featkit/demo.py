@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from featkit.benchmark import benchmark, markdown
+from featkit.benchmark import benchmark
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.runtime import load
+from featkit.tables import markdown
 
 FEATURES = "mfcc39"
 BACKENDS = ("svm", "xgboost", "cnn_lstm:epochs=30")

@@ -21,11 +21,9 @@ from featkit import metrics
 from featkit.classifier import Recogniser, column
 from featkit.errors import DataError
 from featkit.extraction import clip_list
-from featkit.protocols import CV, LEAKS, Pair, Places, require_speakers, split
+from featkit.protocols import CV, LEAKS, PERMUTED, Pair, Places, split
 
-__all__ = ["Evaluation", "evaluate", "evaluate_across", "require_speakers", "split"]
-
-_PERMUTED = "LABELS PERMUTED"
+__all__ = ["Evaluation", "evaluate", "evaluate_across"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +86,8 @@ class Evaluation:
         """Speaker → (labels, labels) counts, speakers sorted; None where they are not known."""
         if self.speakers is None:
             return None
-        return {
-            str(speaker): metrics.confusion(self.y_true[own], self.y_pred[own], self.labels)
-            for speaker, own in ((speaker, self.speakers == speaker) for speaker in np.unique(self.speakers))
-        }
+        counts = metrics.confusion_by(self.y_true, self.y_pred, self.labels, self.speakers)
+        return dict(zip(map(str, np.unique(self.speakers)), counts, strict=True))
 
     @property
     def speaker_uas(self) -> dict[str, float] | None:
@@ -199,7 +195,7 @@ def evaluate(
     if permute:
         y = permuted(y, speakers, seed)
     folds, protocol = split(y, speakers, cv, allow_leakage, seed, said)
-    protocol += f", {_PERMUTED}" if permute else ""
+    protocol += f", {PERMUTED}" if permute else ""
     (clips,) = _extracted(classifier, [clips], n_jobs, progress)
     return _judged(classifier, clips, y, speakers, folds, protocol, importance, seed, n_jobs, progress)
 
@@ -254,7 +250,7 @@ def evaluate_across(
         own = None if speakers is None else speakers[keep]
         labels = permuted(labels[keep], own, seed) if permute else labels[keep]
         kept.append(([clips[i] for i in keep], labels, own, keep))
-    protocol = f"learned from {told[0]}, tested on {told[1]}" + (f", {_PERMUTED}" if permute else "")
+    protocol = f"learned from {told[0]}, tested on {told[1]}" + (f", {PERMUTED}" if permute else "")
     first, second = kept
     both = _extracted(classifier, [first[0], second[0]], n_jobs, progress)
     speakers = None
@@ -385,13 +381,12 @@ def _run_fold(
 def _importance(found: Evaluation, answers: Mapping[str, npt.NDArray[Any]]) -> dict[str, metrics.Difference]:
     """What UA loses with each family shuffled, the most important first. Clips are drawn as one where nobody knows
     who speaks."""
-    groups = np.arange(len(found.y_true)) if found.speakers is None else found.speakers
-    owns = [groups == group for group in np.unique(groups)]
-    if len(owns) < 2:
-        owns = list(np.eye(len(groups), dtype=bool))
+    one_speaker = found.speakers is None or len(np.unique(found.speakers)) < 2
+    groups = np.arange(len(found.y_true)) if one_speaker else found.speakers
 
     def counts(predicted: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        return np.stack([metrics.confusion(found.y_true[own], predicted[own], found.labels) for own in owns])
+        assert groups is not None
+        return metrics.confusion_by(found.y_true, predicted, found.labels, groups)
 
     whole = counts(found.y_pred)
     cost = {

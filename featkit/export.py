@@ -20,6 +20,7 @@ from featkit.card import model_card
 from featkit.errors import ExportError
 from featkit.extraction import clip_list, extract_one
 from featkit.features.base import Bundle, Features, stack
+from featkit.files import replacing
 from featkit.graph import GraphBuilder, session
 from featkit.runtime import RECIPE_FORMAT, RECIPE_KEY, Model
 
@@ -109,20 +110,10 @@ def export(
     difference = _prove(classifier, made, checked)
     inputs = [value.name for value in model.graph.input]
     card = model_card(json.loads(entry.value), inputs, path.name, len(content), _latency(made, checked))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, content)
-    _write(path.with_suffix(".md"), card.encode())
+    for place, what in ((path, content), (path.with_suffix(".md"), card.encode())):
+        with replacing(place) as draft:
+            draft.write_bytes(what)
     return ExportReport(path, tuple(inputs), len(content), len(checked), difference)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace the file whole."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:

@@ -46,6 +46,13 @@ def confusion(y_true: Labels, y_pred: Labels, labels: Labels) -> Counts:
     return table
 
 
+def confusion_by(y_true: Labels, y_pred: Labels, labels: Labels, groups: npt.NDArray[Any]) -> Counts:
+    """Counts for each group, such as a speaker, in sorted order. -> (groups, labels, labels)."""
+    truth, predicted = np.asarray(y_true), np.asarray(y_pred)
+    owns = (groups == group for group in np.unique(groups))
+    return np.stack([confusion(truth[own], predicted[own], labels) for own in owns])
+
+
 def wa(counts: npt.NDArray[Any]) -> float:
     """Accuracy. (labels, labels) confusion counts -> 0 to 1."""
     return float(np.trace(counts) / counts.sum())

@@ -21,6 +21,8 @@ CV: TypeAlias = int | str | Sequence[str]
 
 LEAKS = "SPEAKERS LEAK"
 """Stands in the text of every protocol that has heard the speakers it judges."""
+PERMUTED = "LABELS PERMUTED"
+"""Stands in the text where labels were permuted within speakers."""
 _NUMBERED = {"random": 5, "sentences": None, "both": 5}
 """Protocols that take a number of folds, and how many they make without one; None leaves one out at a time."""
 

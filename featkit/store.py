@@ -14,6 +14,7 @@ import numpy as np
 from featkit import plugins
 from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
+from featkit.files import replacing
 
 RECIPE_KEY = b"featkit"
 _ABOUT = ("file", "label", "speaker", "text")
@@ -71,10 +72,8 @@ def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
         "synthetic": table.synthetic,
     }
     arrow = pa.table(columns).replace_schema_metadata({RECIPE_KEY: json.dumps(recipe)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    parquet.write_table(arrow, draft, compression="zstd")
-    draft.replace(path)
+    with replacing(path) as draft:
+        parquet.write_table(arrow, draft, compression="zstd")
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:

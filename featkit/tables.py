@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from featkit.errors import FeatkitError
@@ -78,6 +78,19 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
     table = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
+    return file.getvalue()
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """Cells as one line of CSV, with its end.
+
+    Examples
+    --------
+    >>> csv_line(["a,b", 1])
+    '"a,b",1\\n'
+    """
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerow(cells)
     return file.getvalue()
 
 

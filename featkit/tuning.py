@@ -32,7 +32,7 @@ from featkit.evaluation import evaluate
 from featkit.extraction import Failure, clip_list
 from featkit.features.base import FeatureExtractor, Features, Fusion
 from featkit.protocols import require_speakers, split
-from featkit.tables import markdown
+from featkit.tables import csv_line, markdown
 
 OPTIMISM = (
     "The best score of a search is optimistic, because it was chosen on these very folds. An honest number comes from "
@@ -583,8 +583,8 @@ class TrialFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="") as file:
             if self._is_csv:
-                head = "" if file.tell() else _csv(record)
-                file.write(head + _csv("" if value is None else value for value in record.values()))
+                head = "" if file.tell() else csv_line(record)
+                file.write(head + csv_line("" if value is None else value for value in record.values()))
             else:
                 file.write(json.dumps(record) + "\n")
 
@@ -644,12 +644,6 @@ def _trial(record: _Record) -> Trial:
     )
     ends = None if record.UA_low is None or record.UA_high is None else (record.UA_low, record.UA_high)
     return Trial({}, record.features, record.backend, ua, ends, wa, macro_f1, cpu_seconds, record.failure)
-
-
-def _csv(cells: Iterable[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
 
 
 def digest(clips: Sequence[Features], y: Any, speakers: Any) -> str:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from featkit import plugins
 from featkit.errors import ModelError
+from featkit.files import replacing
 
 if TYPE_CHECKING:
     from featkit.classifier import SERClassifier
@@ -37,14 +38,8 @@ def save_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
         "settings": {key: _plain(value) for key, value in backend.get_params().items()},
         "data": classifier.data_,
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(Path(path)) as draft:
         save_file(backend.weights(), draft, metadata={_KEY: json.dumps(about)})
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from speech import extracted, speech
 
-from featkit import SERClassifier, SERVoting, evaluate
+from featkit import SERClassifier, SERVoting, evaluate, load
+from featkit.card import LIMITS, limits
 
 WAVES, LABELS, SPEAKERS = speech()
 
@@ -65,3 +66,11 @@ def test_labels_do_not_break_the_table(tmp_path: Path, label: str) -> None:
     text = card(tmp_path, SERClassifier().fit(WAVES, [label if name == "anger" else name for name in LABELS]))
     table = text.partition("|---|---|\n")[2].partition("\n\n")[0]
     assert all(line.startswith("| ") and line.replace("\\|", "").count("|") == 3 for line in table.splitlines())
+
+
+def test_the_limits_of_a_model_are_those_of_its_card(tmp_path: Path) -> None:
+    scores = {"corpus": "synthetic", "synthetic": True, "protocol": "x", "WA": 0.5, "UA": 0.5, "UA_95": None}
+    text = card(tmp_path, SERClassifier("egemaps").fit(WAVES, LABELS), scores=scores)
+    told = limits(load(tmp_path / "model.onnx").recipe)
+    assert len(told) == len(LIMITS) + 2
+    assert all(f"- {limit}\n" in text for limit in told)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from featkit.backend import Backend, Float, heard, speaker_folds
 from featkit.errors import DataError, FeatureError
 from featkit.graph import GraphBuilder
+from featkit_backends.functionals import with_copies
 from featkit_backends.linear import LinearMachine, Machine, check_settings
 
 
@@ -73,9 +74,8 @@ class VectorBackend(Backend):
         groups = None if groups is None else np.asarray(groups)[places]
         folds = speaker_folds(index, groups, self.calibration_folds, self.random_state)
         self._learn(clips)
-        # Row r of the vectors belongs to clip parent[r], and the first rows are the clips.
-        vectors = np.stack([self._describe(take) for take in [*clips, *(copy for some in own for copy in some)]])
-        parent = np.concatenate([np.arange(len(clips)), np.repeat(np.arange(len(clips)), [len(some) for some in own])])
+        described = [[self._describe(copy) for copy in some] for some in own]
+        vectors, parent = with_copies(np.stack([self._describe(clip) for clip in clips]), described, None)
         self.machine_ = LinearMachine(self.machine, self.C, self.class_weight)
         self.machine_.fit(vectors, index, parent, sample_weight, folds, alike=True)
         return self

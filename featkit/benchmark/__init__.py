@@ -5,9 +5,8 @@ from featkit.benchmark.recipe import Protocol, Recipe
 from featkit.benchmark.report import report
 from featkit.benchmark.rows import Row, RowFile, find_row
 from featkit.benchmark.runner import Options, benchmark, measured
-from featkit.tables import markdown
 
 __all__ = [
     "Comparison", "Options", "Protocol", "Recipe", "Row", "RowFile", "Verification", "benchmark", "compare",
-    "compare_rows", "find_row", "markdown", "measured", "report", "verify",
+    "compare_rows", "find_row", "measured", "report", "verify",
 ]  # fmt: skip

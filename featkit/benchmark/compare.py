@@ -48,14 +48,13 @@ def compare(first: Evaluation, second: Evaluation) -> Comparison:
         raise DataError("The two were not measured on the same clips: labels or speakers differ.")
     labels = sorted({str(label) for label in (*first.labels, *second.labels)})
     speakers = first.speakers[here]
-    owns = [speakers == speaker for speaker in np.unique(speakers)]
 
     def counts(told: Evaluation, at: Any) -> Any:
-        return np.stack([metrics.confusion(told.y_true[at][own], told.y_pred[at][own], labels) for own in owns])
+        return metrics.confusion_by(told.y_true[at], told.y_pred[at], labels, speakers)
 
     difference = metrics.ua_difference(counts(first, here), counts(second, there))
     left_out = len(first.places) + len(second.places) - 2 * len(shared)
-    return Comparison(difference, len(shared), len(owns), left_out)
+    return Comparison(difference, len(shared), len(np.unique(speakers)), left_out)
 
 
 def compare_rows(first: Row, second: Row) -> Comparison:

@@ -45,10 +45,9 @@ def deploy(classifier: Recogniser, ready: Corpus, corpus: Corpus) -> Deployed:
     fitted = classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
     clip_of = dict(zip(corpus.files, corpus.clips, strict=True))
     clips = [clip_of[file] for file in ready.files]
-    one_of_each = list(dict(zip(reversed(ready.labels.tolist()), reversed(clips), strict=True)).values())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        report = fitted.export(path, clips=one_of_each)
+        report = fitted.export(path, clips=ready.one_of_each(clips))
         places = range(0, len(clips), max(1, len(clips) // CLIPS))
         reads, calls = _calls(path, [clips[i] for i in places], fitted)
         for call in calls[:3]:

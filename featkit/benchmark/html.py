@@ -12,6 +12,7 @@ from featkit import plots
 from featkit.benchmark.report import cells, grouped, score, title, ua_of
 from featkit.benchmark.rows import Row
 from featkit.errors import PluginError
+from featkit.protocols import LEAKS, PERMUTED
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --quiet: #5a6472; --grid: #c9ced6; --line: #e3e6ea;
@@ -40,8 +41,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 _MARKS = {
     "SYNTHETIC": "SYNTHETIC speech: these scores show that the program runs, not how well it does on people.",
-    "SPEAKERS LEAK": "SPEAKERS LEAK: voices of the test were heard in training, so the scores are too high.",
-    "LABELS PERMUTED": "LABELS PERMUTED: whatever is above chance comes from a leak.",
+    LEAKS: f"{LEAKS}: voices of the test were heard in training, so the scores are too high.",
+    PERMUTED: f"{PERMUTED}: whatever is above chance comes from a leak.",
     "transductive": "transductive: all clips of a test speaker are heard before one is judged.",
     "tuned": "tuned: settings were searched anew inside every training fold.",
 }
@@ -93,7 +94,7 @@ def _marks(row: Row) -> list[str]:
     protocol = row.evaluation.protocol
     return [
         *(["SYNTHETIC"] if row.synthetic else []),
-        *(mark for mark in ("SPEAKERS LEAK", "LABELS PERMUTED") if mark in protocol),
+        *(mark for mark in (LEAKS, PERMUTED) if mark in protocol),
         *(["transductive"] if row.recipe.normalise else []),
         *(["tuned"] if row.recipe.tune else []),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from featkit import plugins
 from featkit.benchmark.recipe import Protocol, Recipe, combined
@@ -73,19 +73,12 @@ def read_plan(path: Path) -> Plan:
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
-        return _plan(path, _mapping(path, loader, node, _READ)) if node is not None else Plan()
+        return Plan(**_mapping(path, loader, node, _READ)) if node is not None else Plan()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(f"{path}, line {line}: is no YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}: is no YAML: {' '.join(str(error).split())[:120]}.") from None
-
-
-def _plan(path: Path, values: Mapping[str, Any]) -> Plan:
-    try:
-        return Plan(**values)
-    except FeatkitError as error:
-        raise DataError(f"{path}: {error}") from None
 
 
 def _mapping(path: Path, loader: Any, node: Any, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
@@ -115,7 +108,6 @@ def _recipe(path: Path, loader: Any, node: Any) -> Recipe:
         return Recipe(**values)
     except FeatkitError as error:
         _refuse(path, node, str(error))
-        raise
 
 
 def _items(path: Path, node: Any) -> list[Any]:
@@ -125,7 +117,7 @@ def _items(path: Path, node: Any) -> list[Any]:
     return items
 
 
-def _refuse(path: Path, node: Any, why: str) -> None:
+def _refuse(path: Path, node: Any, why: str) -> NoReturn:
     raise DataError(f"{path}, line {node.start_mark.line + 1}: {why.rstrip('.')}.") from None
 
 

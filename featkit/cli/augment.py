@@ -11,13 +11,14 @@ import click
 from featkit.cli.common import (
     DATA_HELP,
     audio_files,
-    csv_line,
     jobs_option,
     live,
     option,
     report_failures,
 )
 from featkit.errors import DataError, FeatkitError
+from featkit.files import replacing
+from featkit.tables import csv_line
 
 COPIES_COLUMNS = ("file", "label", "speaker", "source")
 
@@ -63,9 +64,8 @@ def augment(
             rows += [[path.relative_to(out).as_posix(), label, speaker, os.path.abspath(file)] for path in result]
     if not rows:
         raise DataError(f"None of {len(files)} files can be used. The first: {failed[0][1]}")
-    draft = out / f".manifest.csv.{os.getpid()}.part"
-    draft.write_text("".join(csv_line(row) + "\n" for row in [COPIES_COLUMNS, *rows]), encoding="utf-8")
-    draft.replace(out / "manifest.csv")
+    with replacing(out / "manifest.csv") as draft:
+        draft.write_text("".join(csv_line(row) for row in [COPIES_COLUMNS, *rows]), encoding="utf-8")
     click.echo(f"{out}: {len(rows)} copies of {len(files) - len(failed)} clips, listed in manifest.csv")
     report_failures(failed, len(files) - len(failed))
 
@@ -77,7 +77,7 @@ def _check_manifest(out: Path) -> None:
     manifest = out / "manifest.csv"
     if manifest.exists():
         with manifest.open(encoding="utf-8", errors="replace") as lines:
-            if lines.readline().strip() != csv_line(COPIES_COLUMNS):
+            if lines.readline().strip() != csv_line(COPIES_COLUMNS).strip():
                 raise DataError(f"{manifest}: is a manifest of something else; name another folder for the copies.")
 
 

@@ -109,7 +109,7 @@ def proofs(ready: Corpus, corpus: Corpus) -> list[Any] | None:
     """One recording of each emotion that could be used, to check the export on."""
     if corpus.extractor is not None:
         return None  # a feature table: the estimator checks on its rows
-    return list(dict(zip(reversed(ready.labels.tolist()), reversed(ready.files), strict=True)).values())
+    return ready.one_of_each(ready.files)
 
 
 def save(
@@ -134,16 +134,6 @@ def save(
         f"{report.path}: {report.n_bytes / 1000:.0f} kB, {', '.join(report.inputs)} → label, probabilities; equals the "
         f"trained estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
     )
-
-
-def csv_line(cells: Sequence[str]) -> str:
-    """Cells as one line of CSV."""
-    import csv
-    import io
-
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
 
 
 def end(failures: Sequence[Failure], done: int) -> None:

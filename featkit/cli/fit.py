@@ -89,7 +89,8 @@ def fit(
             raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
     from featkit.benchmark.recipe import Recipe
     from featkit.corpus import read_corpora
-    from featkit.evaluation import evaluate, require_speakers
+    from featkit.evaluation import evaluate
+    from featkit.protocols import require_speakers
 
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
     corpus = read_corpora(data, progress=live())

@@ -11,11 +11,11 @@ import click
 
 from featkit.cli.common import (
     audio_files,
-    csv_line,
     option,
     report_failures,
 )
 from featkit.errors import FeatkitError
+from featkit.tables import csv_line
 
 if TYPE_CHECKING:
     from featkit.runtime import Model
@@ -55,7 +55,7 @@ def predict(form: str, by: str | None, model: Path, audio: tuple[Path, ...]) -> 
     files = audio_files(audio)
     width = max(len(str(path)) for path in files)
     if form == "csv":
-        click.echo(csv_line(["file", "label", *labels]))
+        click.echo(csv_line(["file", "label", *labels]), nl=False)
     elif form == "table":
         click.echo("  ".join(["file".ljust(width), "label".ljust(max(map(len, labels))), *labels]))
     failed: list[tuple[str, str]] = []
@@ -69,7 +69,7 @@ def predict(form: str, by: str | None, model: Path, audio: tuple[Path, ...]) -> 
             rounded = {name: round(float(p), 6) for name, p in zip(labels, proba, strict=True)}
             click.echo(json.dumps({"file": str(path), "label": label, "probabilities": rounded}, ensure_ascii=False))
         elif form == "csv":
-            click.echo(csv_line([str(path), label, *(f"{p:.6f}" for p in proba)]))
+            click.echo(csv_line([str(path), label, *(f"{p:.6f}" for p in proba)]), nl=False)
         else:
             cells = [f"{p:.3f}".rjust(len(name)) for name, p in zip(labels, proba, strict=True)]
             click.echo("  ".join([str(path).ljust(width), label.ljust(max(map(len, labels))), *cells]))

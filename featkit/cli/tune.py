@@ -70,7 +70,7 @@ def tune(
     from featkit.backend import Backend, find_backend
     from featkit.classifier import SERClassifier
     from featkit.corpus import read_corpus
-    from featkit.evaluation import require_speakers
+    from featkit.protocols import require_speakers
 
     values = tuning.read_space(space)
     chosen = find_backend(backend)
