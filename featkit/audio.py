@@ -228,6 +228,14 @@ def name_of(clip: Any, index: int) -> str:
     return os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {index}"
 
 
+def stored_as(path: str | os.PathLike[str]) -> Any:
+    """Rate, channels, subtype and format of a file, as soundfile has them; None if libsndfile does not read it."""
+    try:
+        return soundfile.info(_place(path))
+    except soundfile.LibsndfileError:
+        return None
+
+
 def _n_samples(seconds: float) -> int:
     if not 1 / SAMPLE_RATE <= seconds <= MAX_SECONDS:
         raise AudioError(f"A length must lie between one sample and {MAX_SECONDS} s; it is {seconds} s.")
@@ -265,8 +273,12 @@ def _source(path: Path, head: bytes) -> Any:
         content = bytearray(path.read_bytes())
         content[4:8] = content[data + 4 : data + 8] = b"\xff" * 4
         return io.BytesIO(content)
-    # As bytes outside Windows: a name in another encoding than the system's is opened too.
-    return path if os.name == "nt" else os.fsencode(path)
+    return _place(path)
+
+
+def _place(path: str | os.PathLike[str]) -> str | bytes:
+    """A path as libsndfile is to have it. Outside Windows as bytes: a name that is not UTF-8 is opened too."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 class _Stream(soundfile.SoundFile):

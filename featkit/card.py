@@ -59,10 +59,10 @@ def model_card(
             f"{1000 * latency[0]:.1f} ms for a clip of {latency[1]:.1f} s, on one thread of the computer that wrote it"
         )
     table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
-    limits = "\n".join(f"- {limit}" for limit in _limits(recipe))
+    told = "\n".join(f"- {limit}" for limit in limits(recipe))
     return (
         f"# Model card: {file}\n\nSpeech emotion recognition: {', '.join(recipe['labels'])}.\n\n| | |\n|---|---|\n"
-        f"{table}\n\n{_per_class(recipe)}## Limits\n\n{limits}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
+        f"{table}\n\n{_per_class(recipe)}## Limits\n\n{told}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
         f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
     )
 
@@ -117,18 +117,19 @@ def _per_class(recipe: dict[str, Any]) -> str:
     )
 
 
-def _limits(recipe: dict[str, Any]) -> list[str]:
-    limits = list(LIMITS)
+def limits(recipe: dict[str, Any]) -> list[str]:
+    """What a model cannot do and must not be used for: `LIMITS`, and those of its features, scores and speech."""
+    told = list(LIMITS)
     if recipe["licence"]:
-        limits.append(f"Terms of the features hold for the model: {'; '.join(recipe['licence'])}.")
+        told.append(f"Terms of the features hold for the model: {'; '.join(recipe['licence'])}.")
     if recipe["members"][0]["normalise"]:
-        limits.append(
+        told.append(
             "It judges a clip beside the other clips of its speaker (*transductive*): its scores are not comparable "
             "with those of models that hear one clip. For clips as they come use `Model.follow()`."
         )
     if (recipe["scores"] or {}).get("synthetic"):
-        limits.append("It was trained on SYNTHETIC speech: it shows that the program runs and knows nothing of people.")
-    return limits
+        told.append("It was trained on SYNTHETIC speech: it shows that the program runs and knows nothing of people.")
+    return told
 
 
 def _speakers(recipe: dict[str, Any]) -> str:

@@ -31,5 +31,9 @@ class ModelError(FeatkitError, ValueError):
     """A model file that is damaged, foreign, or does not match this installation."""
 
 
+class ServeError(FeatkitError, RuntimeError):
+    """A server that cannot start as it was asked to."""
+
+
 class ExportError(FeatkitError, RuntimeError):
     """An export that was refused, because the exported model does not answer as the trained one."""

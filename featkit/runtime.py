@@ -23,6 +23,9 @@ from featkit.normalise import RunningSpeaker, standardised, statistics_of
 RECIPE_KEY = "featkit"
 RECIPE_FORMAT = 2
 
+SPEAKER_PRIOR = {"frames": 3_000, "functionals": 10}
+"""How many frames or clips the training speakers count for beside a new voice: half a minute of speech."""
+
 
 class Model:
     """A trained recogniser read from one ONNX file. Made by `load`.
@@ -62,8 +65,7 @@ class Model:
     def follow(self, prior: float | None = None) -> Follower:
         """For clips of one speaker as they come: each is normalised by what was heard of the speaker so far.
 
-        ``prior`` says how many clips (for frames: frames) the training speakers count for; default 10 clips or 3 000
-        frames, half a minute.
+        ``prior`` says how many clips (for frames: frames) the training speakers count for; default `SPEAKER_PRIOR`.
         """
         if not self.normalise:
             raise ModelError(
@@ -113,8 +115,7 @@ class Follower:
         (value,) = model._session.get_inputs()
         shape = [1, *(100 if isinstance(axis, str) else axis for axis in value.shape[1:])]  # any features will do
         (population,) = model._session.run(["population"], {value.name: np.zeros(shape, dtype=np.float32)})
-        by_frames = member["view"] == "frames"
-        self._voice = RunningSpeaker(population, (3_000 if by_frames else 10) if prior is None else prior)
+        self._voice = RunningSpeaker(population, SPEAKER_PRIOR[member["view"]] if prior is None else prior)
 
     def predict_proba(self, clip: Any) -> npt.NDArray[np.float32]:
         """Probabilities of one clip, path or wave (n_samples,), that is heard now. -> (classes,)."""

@@ -7,6 +7,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from featkit.datasets.base import Dataset
+from featkit.datasets.describe import corpora
+
+
+def published() -> list[type[Dataset]]:
+    """Corpora of the literature: those with a citation."""
+    return [corpus for corpus in corpora() if corpus.citation and not corpus.synthetic]
+
 
 def record(path: Path, *, seed: int = 0, rate: int = 16_000, channels: int = 1, form: str | None = None) -> Path:
     """A tenth of a second of noise, its folder included. ``form`` is the true format, whatever the suffix says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -444,3 +445,16 @@ def test_what_trains_several_times_has_no_history(corpus: Path, tmp_path: Path) 
     words = ("--tune", "2", "--history", tmp_path / "h.csv")
     result = run("fit", "--data", corpus / "manifest.csv", *words, "-o", tmp_path / "m.onnx")
     assert "--history is for one network; this recipe trains several times" in result.output
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_a_file_name_that_is_no_text_is_shown_and_ends_no_run(model: Path, corpus: Path, tmp_path: Path) -> None:
+    source = next(iter(corpus.glob("*.wav")))
+    name = os.fsencode(tmp_path) + b"/\xff.wav"
+    Path(os.fsdecode(name)).write_bytes(source.read_bytes())
+    code = "from featkit.cli import main; main()"
+    env = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", model, name], capture_output=True, env=env, check=False
+    )
+    assert (done.returncode, b"udcff.wav" in done.stdout) == (0, True), done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -91,12 +91,11 @@ class Audit:
         if suffix == ".json":
             text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
         elif suffix == ".csv":
-            heads = {"check": "", "severity": "", "message": "", "clips": "", "fold": ""}
             rows = [asdict(finding) | {"clips": "\n".join(finding.clips)} for finding in self.findings]
-            text = csv_table(rows) if rows else ",".join(heads) + "\n"
+            text = csv_table(rows) if rows else ",".join(field.name for field in fields(Finding)) + "\n"
         else:
             text = self.report() + "\n"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files need not be UTF-8
 
     def _crosstab(self) -> list[dict[str, str]]:
         labels = sorted({label for row in self.counts.values() for label in row})

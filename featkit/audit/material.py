@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,12 +26,16 @@ class Material:
 
     def named(self, places: Sequence[int]) -> str:
         """Clips for a message, counted from the folder that all have in common: a few, and how many more."""
-        paths = [os.fspath(path) for path in self.corpus.files]
+        paths, folder = [os.fspath(self.corpus.files[i]) for i in places], self._folder
+        return named([os.path.relpath(path, folder) if folder else path for path in paths])
+
+    @cached_property
+    def _folder(self) -> str:
+        """What all files have in common; of a large corpus it takes too long to be found again for every message."""
         try:
-            folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+            return os.path.commonpath({os.path.dirname(path) for path in self.corpus.files})
         except ValueError:  # absolute beside relative paths, or two drives
-            folder = ""
-        return named([os.path.relpath(paths[i], folder) if folder else paths[i] for i in places])
+            return ""
 
     def splitting(self, group: Sequence[int]) -> int | None:
         """The first fold, from 1, in which the group stands in training and in test."""

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from featkit.audio import SAMPLE_RATE, Wave, as_wave, name_of
+from featkit.audio import SAMPLE_RATE, Wave, as_wave, stored_as
 from featkit.audit.fingerprint import Fingerprint, fingerprint
 from featkit.errors import AudioError
 
@@ -85,10 +84,10 @@ def measure_all(
     clips: Sequence[Any], files: Sequence[str], *, prints: bool = True, n_jobs: int | None = None,
     progress: bool = False,
 ) -> list[Recording | AudioError]:  # fmt: skip
-    """Measure clips (paths or waves) one by one; a clip that cannot be used has its error instead."""
+    """Measure clips (paths or waves), named by ``files``, one by one; one that cannot be used has its error instead."""
     # As in extraction: decoding and FFTs release the GIL, and threads start at once.
     workers = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = workers(delayed(_one)(clip, name_of(clip, i), prints) for i, clip in enumerate(clips))
+    results = workers(delayed(_one)(clip, file, prints) for clip, file in zip(clips, files, strict=True))
     return list(tqdm(results, total=len(files), desc="listen", unit="clip", disable=not progress, leave=False))
 
 
@@ -102,9 +101,8 @@ def _one(clip: Any, where: str, prints: bool) -> Recording | AudioError:
 def _kind(clip: Any) -> Kind | None:
     if not isinstance(clip, (str, os.PathLike)):
         return None
-    try:
-        about = soundfile.info(os.fspath(clip) if os.name == "nt" else os.fsencode(clip))
-    except soundfile.LibsndfileError:
+    about = stored_as(clip)
+    if about is None:
         return Kind(0, 0, "", Path(clip).suffix.lstrip(".").upper())
     return Kind(about.samplerate, about.channels, about.subtype, about.format)
 

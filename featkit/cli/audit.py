@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featkit.cli.common import data_option, jobs_option, live, option
-from featkit.errors import DataError
+from featkit.cli.recipes import protocols
 
 if TYPE_CHECKING:
     from featkit.corpus import Corpus
 
 
-def _cv(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-    from featkit.protocols import read_cv
-
-    try:
-        return None if value is None else read_cv(value)
-    except DataError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command()
 @data_option
-@option("--cv", metavar="CV", callback=_cv, help="Folds to look for leaks in: loso, 6, random, sentences, both, …")
+@option(
+    "--cv", metavar="CV", callback=protocols, help="Folds to look for leaks in: loso, 6, random, sentences, both, …"
+)  # fmt: skip
 @option("--test", metavar="DATA", help="Another corpus that is to be judged by what is learned from the first.")
 @option("--check", multiple=True, metavar="CHECK", help="One check alone; may be given again.  [default: all]")
 @option(

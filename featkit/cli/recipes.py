@@ -11,12 +11,14 @@ from featkit.cli.common import SET_HELP, option
 
 
 def protocols(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Each ``--cv`` as `evaluate` takes it."""
+    """Each ``--cv`` as `evaluate` takes it; None where none was given."""
     from featkit.errors import DataError
     from featkit.protocols import read_cv
 
     try:
-        return tuple(map(read_cv, value)) if isinstance(value, tuple) else read_cv(value)
+        if isinstance(value, tuple):
+            return tuple(map(read_cv, value))
+        return None if value is None else read_cv(value)
     except DataError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -50,7 +50,7 @@ def serve(model: Path, host: str, port: int, token: str | None, **given: Any) ->
     place = bound(host, port)
     with place:
         local = is_loopback(place)
-        running = _prepared(recogniser, model.name, host, local, token, **given)
+        running = _prepared(recogniser, model.name, (host, place.getsockname()[0]), local, token, **given)
         where = shown(place)
         click.echo(f"{model.name}: {', '.join(recogniser.labels)}")
         click.echo(f"{where}/{'#token=…' if token else ''}  Ctrl-C stops. {_reach(local)}")
@@ -61,10 +61,12 @@ def serve(model: Path, host: str, port: int, token: str | None, **given: Any) ->
 
 
 def _prepared(
-    model: Any, name: str, host: str, local: bool, token: str | None, allow_host: tuple[str, ...], max_mb: float,
-    max_seconds: float, timeout: float, places: int, workers: int | None,
+    model: Any, name: str, own: tuple[str, str], local: bool, token: str | None, allow_host: tuple[str, ...],
+    max_mb: float, max_seconds: float, timeout: float, places: int, workers: int | None,
 ) -> uvicorn.Server:  # fmt: skip
-    from featkit.serve import Limits, ServeError, create_app
+    """The server; ``own`` is the host that was asked for and the address that it turned out to be."""
+    from featkit.errors import ServeError
+    from featkit.serve import Limits, create_app
     from featkit.serve.app import LOOPBACK
     from featkit.serve.guard import check_token
     from featkit.serve.server import server
@@ -73,12 +75,12 @@ def _prepared(
         check_token(token)
     elif not local:
         raise ServeError(
-            f"{host} can be reached from other computers, so the server needs a token: set FEATKIT_TOKEN, for example "
-            "to what 'openssl rand -hex 16' prints."
+            f"{own[0]} can be reached from other computers, so the server needs a token: set FEATKIT_TOKEN, for "
+            "example to what 'openssl rand -hex 16' prints."
         )
     more = {} if workers is None else {"workers": workers}
     limits = Limits(max_bytes=int(max_mb * 1e6), max_seconds=max_seconds, timeout=timeout, places=places, **more)
-    hosts = (*LOOPBACK, *allow_host, *(() if local else (host,)))
+    hosts = (*LOOPBACK, *own, *allow_host)
     return server(create_app(model, name, limits, hosts=hosts, addresses=not local, token=token), limits)
 
 

@@ -6,7 +6,7 @@ import filecmp
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
@@ -214,7 +214,12 @@ AUDIO_SUFFIXES = tuple(
 
 
 def find_audio(folder: Path) -> list[Path]:
-    """Audio files below a folder, sorted. Links are followed once; hidden names (``._clip.wav``) are passed over."""
+    """Audio files below a folder, as `find_files` finds them."""
+    return find_files(folder, AUDIO_SUFFIXES)
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files of some kinds below a folder, sorted. Links are followed once; hidden names (``._a.wav``) passed over."""
     files: list[Path] = []
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
@@ -223,4 +228,4 @@ def find_audio(folder: Path) -> list[Path]:
         if place not in seen:
             files += [Path(root, name) for name in names if not name.startswith(".")]
         seen.add(place)
-    return sorted(path for path in files if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    return sorted(path for path in files if path.suffix.lower() in suffixes and path.is_file())

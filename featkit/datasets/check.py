@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from featkit import audio
 from featkit.datasets.base import EMOTIONS, Clip, Dataset, Skipped
-from featkit.datasets.download import checksum_of
+from featkit.datasets.download import mismatch
 from featkit.errors import AudioError, DataError
 
 
@@ -104,11 +103,8 @@ def _look(path: Path) -> Sound | str:
         wave = audio.load(path)
     except AudioError as error:
         return str(error)
-    try:
-        info = soundfile.info(str(path))
-        kind = (info.samplerate, info.channels)
-    except soundfile.LibsndfileError:
-        kind = None  # libsndfile cannot read it, so it was ffmpeg
+    info = audio.stored_as(path)
+    kind = None if info is None else (info.samplerate, info.channels)  # what libsndfile cannot read, ffmpeg did
     return Sound(kind, wave.size / audio.SAMPLE_RATE, hashlib.blake2b(wave.tobytes(), digest_size=16).hexdigest())
 
 
@@ -132,13 +128,12 @@ def _wrong_counts(dataset: Dataset, clips: Sequence[Clip]) -> list[str]:
 
 def _wrong_archives(dataset: Dataset) -> list[str]:
     """Archives that lie in or beside the folder and are not the published ones."""
-    wrong = []
-    for archive in dataset.archives:
-        for path in (dataset.root / archive.name, dataset.root.parent / archive.name):
-            algorithm, _, expected = (archive.checksum or "").partition(":")
-            if expected and path.is_file() and checksum_of(path, algorithm) != expected:
-                wrong.append(f"{path}: its {algorithm.upper()} is not the published {expected}; fetch it again")
-    return wrong
+    places = [(folder / a.name, a.checksum) for a in dataset.archives for folder in (dataset.root, dataset.root.parent)]
+    return [
+        f"{path}: its {wrong.algorithm} is not the published {wrong.published}; fetch it again"
+        for path, checksum in places
+        if path.is_file() and (wrong := mismatch(path, checksum))
+    ]
 
 
 def _identical(dataset: Dataset, clips: Sequence[Clip], sounds: Sequence[Sound | None]) -> tuple[list[str], list[str]]:

@@ -169,10 +169,12 @@ class CremaDVoted(CremaD):
     def _table(self) -> Path:
         """The table of votes, below the root or beside it, where the root is AudioWAV itself."""
         places = [self.root, self.root / "processedResults", self.root.parent / "processedResults"]
-        places += [path.parent for path in sorted(self.root.rglob(f"processedResults/{_TABLE}"))]
-        for place in places:
-            if (place / _TABLE).is_file():
-                return place / _TABLE
+        for path in (place / _TABLE for place in places):
+            if path.is_file():
+                return path
+        for path in sorted(self.root.rglob(f"processedResults/{_TABLE}")):  # a walk over all clips, so only then
+            if path.is_file():
+                return path
         raise DataError(
             f"{self.name}: no {_TABLE} was found in or beside '{self.root}'; take processedResults/{_TABLE} from "
             f"{self.url}, or use the corpus cremad, whose labels are in the file names."

@@ -22,11 +22,6 @@ def corpora() -> list[type[Dataset]]:
     return found
 
 
-def published() -> list[type[Dataset]]:
-    """Corpora of the literature: those with a citation."""
-    return [corpus for corpus in corpora() if corpus.citation and not corpus.synthetic]
-
-
 def overview(chosen: Sequence[type[Dataset]]) -> list[tuple[str, ...]]:
     """A row for each corpus, in the columns of `HEADER`."""
     return [
@@ -42,21 +37,6 @@ def overview(chosen: Sequence[type[Dataset]]) -> list[tuple[str, ...]]:
         )
         for corpus in chosen
     ]
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a table of Markdown, its columns aligned.
-
-    Examples
-    --------
-    >>> print(markdown(["a", "b"], [["1", "two"]]))
-    | a | b   |
-    |---|-----|
-    | 1 | two |
-    """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [_line(header, widths), f"|{'|'.join('-' * (width + 2) for width in widths)}|"]
-    return "\n".join(lines + [_line(row, widths) for row in rows])
 
 
 def details(corpus: type[Dataset]) -> list[tuple[str, str]]:
@@ -88,7 +68,3 @@ def details(corpus: type[Dataset]) -> list[tuple[str, str]]:
 
 def _number(number: int | None) -> str:
     return "-" if number is None else str(number)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return f"| {' | '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))} |"

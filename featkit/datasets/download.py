@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -123,8 +123,7 @@ def fetch(
                 kept = f"{part.size() / 1e6:.1f} MB are kept in '{part.path}'"
                 raise DataError(f"{url}: {error}; {kept}. Run the same command again to go on.") from None
             time.sleep(patience.pause * failures)
-    if checksum:
-        _verify(part.path, checksum, url, part)
+    _verify(part, checksum, url)
     part.finish()
 
 
@@ -135,6 +134,22 @@ def checksum_of(path: Path, algorithm: str) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+class Mismatch(NamedTuple):
+    """A file that is not the published one: digests by an algorithm, such as MD5."""
+
+    algorithm: str
+    found: str
+    published: str
+
+
+def mismatch(path: Path, checksum: str | None) -> Mismatch | None:
+    """Compare a file with its published checksum, ``md5:…``; None where they agree or none is known."""
+    algorithm, _, published = (checksum or "").partition(":")
+    if not published or (found := checksum_of(path, algorithm)) == published:
+        return None
+    return Mismatch(algorithm.upper(), found, published)
 
 
 def unpack(packed: Path, folder: Path, members: str = "", *, resume: bool = False, progress: bool = False) -> int:
@@ -261,10 +276,11 @@ def _transfer(url: str, part: _Part, size: int | None, progress: bool, timeout: 
             if size is not None and notes.total is not None and notes.total != size:
                 part.drop()
                 raise DataError(f"{url}: the file has {notes.total} bytes, but {size} were published; it was changed.")
-            part.note(notes)
-            start = offset if goes_on else 0
-            _check_room(part.path.parent, (notes.total or 0) - start)
-            _receive(response, part, start, notes.total, progress)
+            if not goes_on:  # a part keeps the notes that it was begun with: a 206 may say less
+                part.note(notes)
+            start, total = (offset, notes.total or known["total"]) if goes_on else (0, notes.total)
+            _check_room(part.path.parent, (total or 0) - start)
+            _receive(response, part, start, total, progress)
     except urllib.error.HTTPError as error:
         _refused(url, error, part)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
@@ -316,23 +332,20 @@ def _refused(url: str, error: urllib.error.HTTPError, part: _Part) -> None:
     )
 
 
-def _verify(path: Path, checksum: str, what: str, part: _Part) -> None:
-    algorithm, _, expected = checksum.partition(":")
-    found = checksum_of(path, algorithm)
-    if found != expected:
+def _verify(part: _Part, checksum: str | None, what: str) -> None:
+    if wrong := mismatch(part.path, checksum):
         part.drop()
         raise DataError(
-            f"{what}: the {algorithm.upper()} of what came is {found}, but {expected} was published. It was "
+            f"{what}: the {wrong.algorithm} of what came is {wrong.found}, but {wrong.published} was published. It was "
             "deleted; run the same command again, and if that does not help, the file was changed."
         )
 
 
 def _check_packed(packed: Path, archive: Archive) -> None:
     """Refuse an archive that somebody else put there, if it is not the published one."""
-    algorithm, _, expected = (archive.checksum or "").partition(":")
-    if expected and checksum_of(packed, algorithm) != expected:
+    if wrong := mismatch(packed, archive.checksum):
         raise DataError(
-            f"'{packed}': its {algorithm.upper()} is not the published {expected}; delete it to fetch it anew."
+            f"'{packed}': its {wrong.algorithm} is not the published {wrong.published}; delete it to fetch it anew."
         )
 
 

@@ -78,7 +78,7 @@ class Esd(NamedFiles):
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
-        self._transcripts: dict[Path, dict[str, str]] = {}
+        self._transcripts: dict[Path, tuple[dict[str, str], list[int]]] = {}
 
     def entries(self) -> Iterator[Clip | Skipped]:
         """Yield what every audio file is, then lines of transcripts that cannot be read or contradict a folder."""
@@ -88,7 +88,9 @@ class Esd(NamedFiles):
                 labels[entry.path.stem] = entry.label
             yield entry
         for path in sorted(self.root.rglob("00[012][0-9].txt")):
-            emotions, broken = read_transcript(path)
+            if int(path.stem) not in self._speakers:
+                continue
+            emotions, broken = self._transcript(path)
             for line in broken:
                 yield Skipped(path, f"line {line} of {path.name} is not name TAB sentence TAB emotion")
             for name, emotion in emotions.items():
@@ -102,7 +104,7 @@ class Esd(NamedFiles):
             return Skipped(path, "the other language")
         folders = [part.lower() for part in path.relative_to(self.root).parts[:-1]]
         emotion = next((_FOLDERS[part] for part in reversed(folders) if part in _FOLDERS), None)
-        emotion = emotion or self._transcript(path.parent / f"{match[1]}.txt").get(path.stem)
+        emotion = emotion or self._transcript(path.parent / f"{match[1]}.txt")[0].get(path.stem)
         if emotion is None:
             reason = f"'{path}' is in no folder {', '.join(EMOTIONS)}, nor in a transcript {match[1]}.txt beside it."
             return Skipped(path, reason, "unexpected")
@@ -115,9 +117,10 @@ class Esd(NamedFiles):
         text = f"{'zh' if speaker <= 10 else 'en'}{sentence + 1:03d}"
         return Clip(path, EMOTIONS[emotion], match[1], text, part)
 
-    def _transcript(self, path: Path) -> dict[str, str]:
+    def _transcript(self, path: Path) -> tuple[dict[str, str], list[int]]:
+        """As `read_transcript`, but read once; nothing where there is none."""
         if path not in self._transcripts:
-            self._transcripts[path] = read_transcript(path)[0] if path.is_file() else {}
+            self._transcripts[path] = read_transcript(path) if path.is_file() else ({}, [])
         return self._transcripts[path]
 
 

@@ -17,8 +17,8 @@ from featkit.plugins import missing
 REQUIRED = ("file", "label")
 OPTIONAL = ("speaker", "text")
 
-EMPTY = frozenset({"nan", "NaN", "<NA>", "None"})
-"""Words that pandas and Python write where nothing is known."""
+EMPTY = frozenset({"", "nan", "NaN", "<NA>", "None"})
+"""What pandas and Python write where nothing is known."""
 
 Row: TypeAlias = tuple[int, dict[str, str]]
 """Row number and the cells by column."""
@@ -70,9 +70,9 @@ class Manifest(Dataset):
 
     def _clip(self, row: int, cells: dict[str, str], folder: str) -> Clip:
         for column in REQUIRED:
-            if cells[column] in EMPTY or not cells[column]:
+            if cells[column] in EMPTY:
                 raise DataError(f"manifest: row {row} of '{self.root}' has no {column}; fill it in or drop the row.")
-        speaker, text = (None if (cell := cells.get(column)) in EMPTY else cell or None for column in OPTIONAL)
+        speaker, text = (None if (cell := cells.get(column)) in EMPTY else cell for column in OPTIONAL)
         return Clip(Path(folder, cells["file"]), cells["label"], speaker, text)
 
     def _check_unique(self, clips: dict[int, Clip]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from featkit.datasets.base import Clip, Counts, Names, Published, Skipped, find_audio
+from featkit.datasets.base import AUDIO_SUFFIXES, Clip, Counts, Names, Published, Skipped, find_files
 from featkit.datasets.tables import rows
 from featkit.errors import DataError
 
@@ -25,6 +25,7 @@ _FOLDERS = {
     "train": "train", "train_splits": "train", "dev": "dev", "dev_splits_complete": "dev", "test": "test",
     "output_repeated_splits_test": "test",
 }  # fmt: skip
+_TABLES = {f"{part}_sent_emo.csv": part for part in ("train", "dev", "test")}
 _NAME = re.compile(r"dia(\d+)_utt(\d+)")
 _EXTRA = re.compile(r"final_videos_test.*")
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
@@ -98,10 +99,16 @@ class Meld(Published):
     def entries(self) -> Iterator[Clip | Skipped]:
         """Yield a clip for every row of the tables, then recordings that they do not list."""
         self._check_root()
-        recordings, others = self._recordings()
+        files = find_files(self.root, (*AUDIO_SUFFIXES, ".csv"))
+        recordings, others = self._recordings([path for path in files if path.suffix.lower() != ".csv"])
+        if not any(path.name in _TABLES for path in files):
+            raise DataError(
+                f"{self.name}: no train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv was found below "
+                f"'{self.root}'; the labels are in them. {self.access}"
+            )
         yield from others
-        for part in ("train", "dev", "test"):
-            for table in sorted(self.root.rglob(f"{part}_sent_emo.csv")):
+        for name, part in _TABLES.items():
+            for table in (path for path in files if path.name == name):
                 for number, row in rows(self.name, table, _COLUMNS):
                     yield self._entry(table, number, row, part, recordings)
         for (part, _), path in recordings.items():
@@ -126,16 +133,11 @@ class Meld(Published):
             return Skipped(path or table.parent / part / stem, why or reason, "left out" if why else "missing")
         return Clip(path, EMOTIONS[row["Emotion"]], row["Speaker"], " ".join(row["Utterance"].split()), part)
 
-    def _recordings(self) -> tuple[dict[tuple[str, str], Path], list[Skipped]]:
+    def _recordings(self, files: Sequence[Path]) -> tuple[dict[tuple[str, str], Path], list[Skipped]]:
         """Recordings by part and name, and files that are none."""
-        if not any(self.root.rglob("*_sent_emo.csv")):
-            raise DataError(
-                f"{self.name}: no train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv was found below "
-                f"'{self.root}'; the labels are in them. {self.access}"
-            )
         found: dict[tuple[str, str], Path] = {}
         others: list[Skipped] = []
-        for path in find_audio(self.root):
+        for path in files:
             part = self._part(path)
             if _EXTRA.fullmatch(path.stem):
                 others.append(Skipped(path, "an extra of the release"))

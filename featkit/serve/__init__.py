@@ -3,8 +3,8 @@
 Needs the extra ``serve``: starlette, uvicorn, websockets, python-multipart.
 """
 
+from featkit.errors import ServeError
 from featkit.serve.app import create_app
 from featkit.serve.limits import Limits
-from featkit.serve.refusals import ServeError
 
 __all__ = ["Limits", "ServeError", "create_app"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featkit.audio import SAMPLE_RATE, Wave, at_least
+from featkit.audio import SAMPLE_RATE, Wave
 from featkit.errors import FeatkitError
 from featkit.runtime import Model
 from featkit.serve.clips import decode, unusable
@@ -97,14 +97,12 @@ class Answerer:
         return {"results": rows}
 
     def _answer(self, wave: Wave, wishes: Wishes) -> dict[str, Any]:
-        seconds, recipe = wave.size / SAMPLE_RATE, self._model.recipe
         try:
-            wave = at_least(wave, recipe["min_samples"], recipe["pad_short"])
             proba = self._model.predict_proba([wave])[0]
             answer: dict[str, Any] = {
                 "label": self._model.labels[int(proba.argmax())],
                 "probabilities": self._by_label(proba),
-                "seconds": round(seconds, 3),
+                "seconds": round(wave.size / SAMPLE_RATE, 3),
             }
             if wishes.hop is not None:
                 answer["timeline"] = self._timeline(wave, wishes)

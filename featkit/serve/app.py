@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from featkit.card import LIMITS, described
+from featkit import card
 from featkit.errors import ModelError
 from featkit.runtime import Model
 from featkit.serve.answers import WINDOW, Answerer, Wishes
@@ -130,10 +130,10 @@ def _about(model: Model, name: str, limits: Limits) -> dict[str, Any]:
     return {
         "name": name,
         "labels": model.labels,
-        "card": described(model.recipe, model.inputs),
+        "card": card.described(model.recipe, model.inputs),
         "recalls": scores.get("recalls"),
         "synthetic": bool(scores.get("synthetic")),
-        "cautions": list(LIMITS),
+        "cautions": card.limits(model.recipe),
         "featkit": version("featkit"),
         "window": WINDOW,
         "max_bytes": limits.max_bytes,

@@ -49,9 +49,9 @@ def decode(content: bytes, max_seconds: float) -> Wave:
     if not content:
         raise RequestError(400, "empty", "The body is empty (0 bytes); send an audio file.")
     try:
-        with _open(content) as file:
-            wave = _read(file, max_seconds)
-            lack = audio._lack(file, file.total)
+        with audio._Stream(io.BytesIO(_mended(content))) as file:
+            wave, total = _read(file, max_seconds)
+            lack = audio._lack(file, total)
     except soundfile.LibsndfileError as error:
         told = audio._explain(error, content[:512])
         raise RequestError(415, "not_audio", f"The clip {told}") from None
@@ -71,16 +71,6 @@ def unusable(error: Exception) -> RequestError:
     return RequestError(422, "unusable", f"The clip cannot be used: {text}")
 
 
-class _Upload(audio._Stream):
-    """A file in memory that counts what was read of it."""
-
-    total = 0
-
-
-def _open(content: bytes) -> _Upload:
-    return _Upload(io.BytesIO(_mended(content)))
-
-
 def _mended(content: bytes) -> bytes:
     """A wav that was never closed says it holds 0 bytes: let it say that its length is not known."""
     data = content.find(b"data\0\0\0\0", 0, 512)
@@ -90,8 +80,8 @@ def _mended(content: bytes) -> bytes:
     return b"".join((content[:4], unknown, content[8 : data + 4], unknown, content[data + 8 :]))
 
 
-def _read(file: Any, max_seconds: float) -> Wave:
-    """To the true end, block by block: mean of the channels, 16 000 Hz."""
+def _read(file: Any, max_seconds: float) -> tuple[Wave, int]:
+    """To the true end, block by block: mean of the channels at 16 000 Hz, and how many samples were read."""
     rate = file.samplerate
     if not RATES[0] <= rate <= RATES[1]:
         reason = f"The clip claims a sample rate of {rate} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz."
@@ -99,15 +89,16 @@ def _read(file: Any, max_seconds: float) -> Wave:
     buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype=np.float32)
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
     blocks: list[npt.NDArray[np.float32]] = []
+    total = 0
     while n := file.buffer_read_into(buffer, dtype="float32"):
-        file.total += n
-        if file.total > max_seconds * min(rate, MAX_SAMPLES / file.channels):
+        total += n
+        if total > max_seconds * min(rate, MAX_SAMPLES / file.channels):
             reason = f"The clip holds more than the {max_seconds:.4g} s of audio that are allowed."
-            if file.total <= max_seconds * rate:
+            if total <= max_seconds * rate:
                 reason = f"The clip has {file.channels} channels at {rate} Hz: too many samples for its length."
             raise RequestError(413, "too_long", reason)
         mono = buffer[:n].mean(axis=1) if file.channels > 1 else buffer[:n, 0].copy()
         blocks.append(resampler.resample_chunk(mono) if resampler else mono)
-    if resampler and file.total:
+    if resampler and total:
         blocks.append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
-    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32), total

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featkit.serve.refusals import RequestError, ServeError, refused
+from featkit.errors import ServeError
+from featkit.serve.refusals import RequestError, refused
 
 OPEN_PATHS = frozenset({"/", "/health", "/openapi.json"})
 """Answered without a token, beside the parts of the page: they tell nothing of the model."""
@@ -116,8 +117,7 @@ def _place(origin: str) -> str | None:
         return None
 
 
-def check_token(token: str) -> str:
-    """Return a token that is long enough and fits into a header."""
+def check_token(token: str) -> None:
+    """Refuse a token that is too short or does not fit into a header."""
     if not _TOKEN.fullmatch(token):
         raise ServeError("A token has 16 to 200 letters, digits or . _ ~ -; make one: openssl rand -hex 16")
-    return token

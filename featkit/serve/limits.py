@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from featkit.audio import MAX_SECONDS
-from featkit.serve.refusals import RequestError, ServeError, busy
+from featkit.errors import ServeError
+from featkit.serve.refusals import RequestError, busy
 
 T = TypeVar("T")
 

@@ -77,20 +77,23 @@ class Live:
             while (block := await self._next(socket)) is not None:
                 heard += block.size / rate
                 self._check(heard, clock() - start)
-                await self._tell(socket, await self._desk.work(_pushed, live, block, rate))
+                begun = clock()
+                events = await self._desk.work(_pushed, live, block, rate)
+                start += clock() - begun  # our own time is not the client's
+                await self._tell(socket, events)
             await self._tell(socket, await self._desk.work(_finished, live))
             await socket.close()
         except RequestError as refusal:
             await socket.send_text(json.dumps(refusal.body(), ensure_ascii=False))
             await socket.close(_CLOSE[refusal.code])
 
-    def _check(self, heard: float, passed: float) -> None:
-        """Seconds of sound against the limit and against the time that has passed: crumbs do not hold a stream."""
+    def _check(self, heard: float, waited: float) -> None:
+        """Seconds of sound against the limit and against the seconds we waited: crumbs do not hold a stream."""
         most = self._desk.limits.max_stream_seconds
         if heard > most:
             raise RequestError(413, "too_long", f"A stream may last {most:g} s; begin another.")
-        if heard < 0.5 * (passed - self._desk.limits.idle):
-            raise RequestError(408, "slow", f"{heard:.1f} s of sound came in {passed:.0f} s, less than half of it.")
+        if heard < 0.5 * (waited - self._desk.limits.idle):
+            raise RequestError(408, "slow", f"{heard:.1f} s of sound came in {waited:.0f} s, less than half of it.")
 
     async def _next(self, socket: WebSocket) -> Any:
         """The next block, or None at the end."""

@@ -10,10 +10,6 @@ from starlette.responses import Response
 from featkit.errors import FeatkitError
 
 
-class ServeError(FeatkitError, RuntimeError):
-    """A server that cannot start as it was asked to."""
-
-
 class RequestError(FeatkitError):
     """A request that is not answered. Its text is the reason.
 

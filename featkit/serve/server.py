@@ -13,8 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from featkit.errors import ServeError
 from featkit.serve.limits import Limits
-from featkit.serve.refusals import RequestError, ServeError, refused
+from featkit.serve.refusals import RequestError, refused
 
 _LINGER = 2.0  # seconds for a client to read why it was refused while it still sends
 

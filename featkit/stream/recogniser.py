@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from featkit.audio import RATES, SAMPLE_RATE, Wave, check_wave, to_wave
 from featkit.errors import AudioError, FeatureError, ModelError
-from featkit.runtime import Model
+from featkit.runtime import SPEAKER_PRIOR, Model
 from featkit.stream.resampling import Resampler
 from featkit.stream.smoothing import Probabilities, Smoother, Smoothing
 from featkit.stream.windows import Windows, bounds, n_samples
@@ -27,10 +27,7 @@ UNSURE = "not sure"
 LOST = "gap"
 """Reason of the last event of a stream that ends in lost sound: there is no window."""
 
-_PIECE = 1 << 14  # samples
-
-# What a voice is like on the whole is learned from half a minute of it, as by Model.follow of clips side by side.
-_SPEAKER_PRIOR = {"frames": 3_000, "functionals": 10}
+_PIECE = 1 << 14  # samples at 16 000 Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +246,7 @@ class LiveRecogniser:
         self._told_lost, self._told_dropped = window.lost, self.dropped
         if gap > 0:
             self._smoother.reset()
-        probabilities, reason = self._judged(window.wave)
+        probabilities, reason = self._past_gate(window.wave)
         label, raw, smoothed = None, None, None
         if probabilities is not None:
             raw = self.labels[int(probabilities.argmax())]
@@ -320,13 +317,14 @@ class LiveRecogniser:
         samples, moment = self._checked(block, rate), time.monotonic() if arrived is None else arrived
         bad = np.flatnonzero(~np.isfinite(samples))
         first, after = (bad[0], bad[-1] + 1) if bad.size else (samples.size, samples.size)
-        for start in range(0, first, _PIECE):
-            self._take(samples[start : min(start + _PIECE, first)], moment)
+        piece = max(1, int(_PIECE * rate / SAMPLE_RATE))
+        for start in range(0, first, piece):
+            self._take(samples[start : min(start + piece, first)], moment)
             yield
         if bad.size:
             self.gap((after - first) / rate)
-        for start in range(after, samples.size, _PIECE):
-            self._take(samples[start : start + _PIECE], moment)
+        for start in range(after, samples.size, piece):
+            self._take(samples[start : start + piece], moment)
             yield
         yield
 
@@ -351,7 +349,7 @@ class LiveRecogniser:
     def _answers(self) -> list[Event]:
         return [self.answer() for _ in range(len(self._waiting))]
 
-    def _judged(self, wave: Wave) -> tuple[Probabilities | None, str | None]:
+    def _past_gate(self, wave: Wave) -> tuple[Probabilities | None, str | None]:
         if self._gate is not None and not self._gate(wave):
             found: tuple[Probabilities | None, str | None] = None, SILENCE
         else:
@@ -406,7 +404,7 @@ def _answerer(model: Model, window: int, hop: int) -> Callable[[Wave], Probabili
         return lambda wave: model.predict_proba([wave])[0]
     # Overlapping windows tell the same seconds again, so more of them make half a minute.
     (member,) = model.recipe["members"]
-    return model.follow(prior=_SPEAKER_PRIOR[member["view"]] * window / hop).predict_proba
+    return model.follow(prior=SPEAKER_PRIOR[member["view"]] * window / hop).predict_proba
 
 
 def _judged(answer: Callable[[Wave], Probabilities], wave: Wave) -> tuple[Probabilities | None, str | None]:

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TextIO
 
-from featkit.stream.recogniser import Event
+from featkit.stream.recogniser import LOST, Event
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SHORTEST_BAR = 6  # cells; below it the number says more
@@ -96,7 +96,7 @@ def _told(event: Event) -> tuple[str, float | None]:
     """The label with its smoothed value, or why there is none."""
     if event.label is not None and event.smoothed is not None:
         return printable(event.label), float(event.smoothed[event.labels.index(event.label)])
-    if event.reason == "gap":
+    if event.reason == LOST:
         return "end", None
     return printable(event.reason or ""), None
 

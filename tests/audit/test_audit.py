@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from drafts import Draft
 from featkit.audio import Wave
 from featkit.audit import CHECKS, Audit, Finding, audit, joined
 from featkit.audit.checks import plain_name
+from featkit.audit.material import Material
 from featkit.audit.recording import measure
 from featkit.corpus import Corpus, read_corpus
 from featkit.datasets.synthetic import synthesise
@@ -63,6 +65,31 @@ def test_each_bad_file_costs_one_finding_and_the_rest_is_looked_at(draft: Draft)
     assert "there is no such file" in errors[1].message
     assert "digital silence" in errors[2].message
     assert [cue.name for cue in found.cues] == ["duration", "silence at the ends", "level"]
+
+
+def test_a_bad_wave_is_called_by_the_name_that_the_corpus_has_for_it() -> None:
+    waves = [synthesise("anger", 0, 0, take=0), synthesise("fear", 0, 0, take=0), np.zeros(16_000, np.float32)]
+    corpus = of_waves(waves, ["anger", "fear", "anger"])
+    (finding,) = audit(corpus, checks=["files"]).findings
+    assert finding.message.startswith("2.wav: all 16000 samples are zero")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "md"])
+def test_findings_about_a_name_that_is_not_utf8_are_written(tmp_path: Path, suffix: str) -> None:
+    finding = Finding("files", "error", "caf\udce9.wav: is empty", ("caf\udce9.wav",))
+    Audit("c", 1, ("files",), (finding,), {"all": {"a": 1}}).save(tmp_path / f"a.{suffix}")
+    text = (tmp_path / f"a.{suffix}").read_text(encoding="utf-8")
+    assert r"caf\udce9.wav: is empty" in text
+    if suffix == "json":
+        assert json.loads(text)["findings"][0]["clips"] == ["caf\udce9.wav"]
+
+
+def test_the_common_folder_is_found_once_for_all_messages(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, common = [], os.path.commonpath
+    monkeypatch.setattr(os.path, "commonpath", lambda paths: asked.append(1) or common(paths))
+    material = Material(draft.fill().corpus(), {})
+    assert material.named([0]) == material.named([0]) == Path(draft.files[0]).name
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +136,12 @@ def test_nothing_to_check_is_an_error(tmp_path: Path) -> None:
 def test_the_real_emodb_is_whole(emodb_root: Path) -> None:
     report = check(EmoDB(emodb_root))
     assert (report.problems, report.notes) == ([], [])
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is Unicode there")
+def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9/1.wav"))
+    path.parent.mkdir()
+    record(tmp_path / "1.wav", channels=2, rate=44_100).rename(path)
+    report = check(Folder(tmp_path))
+    assert (report.problems, [sound.kind for sound in report.sounds]) == ([], [(44_100, 2)])

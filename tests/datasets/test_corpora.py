@@ -6,9 +6,10 @@ import inspect
 from pathlib import Path
 
 import pytest
+from recordings import published
 
 from featkit.datasets.base import EMOTIONS, Archive, Clip, Dataset, Published
-from featkit.datasets.describe import corpora, published
+from featkit.datasets.describe import corpora
 from featkit.errors import DataError
 
 NAMES = {

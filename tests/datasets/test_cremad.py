@@ -88,6 +88,16 @@ def test_the_table_is_found_in_the_folder_that_a_zip_of_the_repository_adds(tmp_
     assert [clip.label for clip in CremaDVoted(tmp_path).clips()] == ["happiness"]
 
 
+def test_where_the_table_lies_at_its_place_the_folders_are_not_searched_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
+    corpus, searched = voted(tmp_path, "S"), []
+    monkeypatch.setattr(Path, "rglob", lambda *given: searched.append(given) or ())
+    assert len(list(corpus.clips())) == 1
+    assert searched == []
+
+
 def test_a_copy_with_one_x_finds_its_vote(tmp_path: Path) -> None:
     touch(tmp_path, "1001_DFA_ANG_X.wav")
     assert [clip.label for clip in voted(tmp_path, "F").clips()] == ["fear"]

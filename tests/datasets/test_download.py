@@ -32,6 +32,7 @@ class Server:
     ranges: bool = True
     obeys_if_range: bool = True
     length: bool = True
+    brief: bool = False  # a part is sent without ETag and length
     cut: int | None = None  # bytes after which the connection is closed, once
     status: list[int] = field(default_factory=list)
     silent: bool = False
@@ -69,16 +70,17 @@ def server() -> Iterator[Server]:
             self.send_response(206 if partial else 200)
             if partial:
                 self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-            if state.tag:
+            brief = partial and state.brief
+            if state.tag and not brief:
                 self.send_header("ETag", state.tag)
-            if state.length:
+            if state.length and not brief:
                 self.send_header("Content-Length", str(len(content) - begin))
             else:
                 self.send_header("Connection", "close")
             self.end_headers()
             cut, state.cut = state.cut, None
             self.wfile.write(content[begin:][:cut])
-            self.close_connection = cut is not None or not state.length
+            self.close_connection = cut is not None or not state.length or brief
 
         def log_message(self, *words: object) -> None:
             pass
@@ -127,6 +129,14 @@ def test_a_connection_that_breaks_is_taken_up_again_in_the_same_call(server: Ser
     fetch(server.url, tmp_path / "a.zip", patience=QUICK)
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
     assert server.requests[1]["Range"] == "bytes=100000-"
+
+
+def test_a_part_whose_answer_names_neither_tag_nor_length_is_continued_again(server: Server, tmp_path: Path) -> None:
+    part_of(tmp_path / "a.zip", server.url, 50_000)
+    server.brief, server.cut = True, 50_000
+    fetch(server.url, tmp_path / "a.zip", patience=QUICK)
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    assert [request["Range"] for request in server.requests] == ["bytes=50000-", "bytes=100000-"]
 
 
 def test_a_whole_part_that_was_never_renamed_needs_no_request(server: Server, tmp_path: Path) -> None:

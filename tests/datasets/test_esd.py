@@ -68,6 +68,25 @@ def test_lines_that_lack_a_tab_are_named_and_cost_nothing(tmp_path: Path) -> Non
     assert read_transcript(tmp_path / "0011/0011.txt") == ({"0011_000351": "Angry"}, [1])
 
 
+def test_broken_lines_of_the_other_language_are_not_told(tmp_path: Path) -> None:
+    touch(tmp_path, "0011/Neutral/0011_000001.wav", "0001/Neutral/0001_000001.wav")
+    (tmp_path / "0001/0001.txt").write_text("0001_000001 nothing\n")
+    reasons = [entry.reason for entry in EsdEnglish(tmp_path).entries() if isinstance(entry, Skipped)]
+    assert reasons == ["the other language"]
+    assert "line 1 of 0001.txt is not name TAB sentence TAB emotion" in {
+        entry.reason for entry in EsdMandarin(tmp_path).entries() if isinstance(entry, Skipped)
+    }
+
+
+def test_a_transcript_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "0011", "0011_000001.wav", "0011_000351.wav")
+    (tmp_path / "0011" / "0011.txt").write_text(ENGLISH)
+    read: list[Path] = []
+    monkeypatch.setattr("featkit.datasets.esd.read_transcript", lambda path: read.append(path) or read_transcript(path))
+    assert len(list(Esd(tmp_path).entries())) == 2
+    assert read == [tmp_path / "0011" / "0011.txt"]
+
+
 def test_a_transcript_that_contradicts_a_folder_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "0011/Neutral/0011_000001.wav")
     (tmp_path / "0011/0011.txt").write_text("0011_000001\tThe nine\tSad\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_row_without_speaker_or_with_another_emotion_is_an_error(
 def test_the_folder_of_one_part_may_be_the_root(tmp_path: Path) -> None:
     touch(tmp_path, "dev/dia0_utt0.wav")
     assert len(list(table(tmp_path / "dev", "dev", ("A", "joy", 0, 0)).clips())) == 1
+
+
+def test_the_folders_are_walked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "dev/dia0_utt0.wav")
+    corpus, walk, walks = table(tmp_path, "dev", ("A", "joy", 0, 0)), os.walk, []
+    monkeypatch.setattr(os, "walk", lambda *given, **named: walks.append(given) or walk(*given, **named))
+    monkeypatch.setattr(Path, "rglob", lambda *given: walks.append(given) or ())
+    assert len(list(corpus.clips())) == len(walks) == 1
 
 
 def test_without_tables_there_are_no_labels(tmp_path: Path) -> None:

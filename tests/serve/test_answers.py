@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
 from speaking import form, model, wav
+from speech import speech
 from starlette.requests import Request
 
+from featkit import SERClassifier, load
 from featkit.serve import Limits
 from featkit.serve.answers import Answerer, Wishes, peaks
 from featkit.serve.limits import Desk
@@ -58,3 +61,11 @@ def test_a_client_that_goes_away_ends_its_upload_and_gives_back_what_it_held() -
         desk.close()
 
     asyncio.run(upload())
+
+
+def test_of_a_short_clip_that_is_padded_all_that_is_told_is_of_the_clip_itself(tmp_path: Path) -> None:
+    SERClassifier(pad_short=True).fit(speech().waves, speech().labels).export(tmp_path / "m.onnx")
+    wave = speech().waves[0][4_000:4_160]
+    answer = Answerer(load(tmp_path / "m.onnx"), Limits()).one(wav(wave), "", Wishes(hop=0.1, window=0.5, peaks=400))
+    assert (answer["seconds"], len(answer["peaks"])) == (0.01, 160)
+    assert [(row["start"], row["end"]) for row in answer["timeline"]] == [(0, 0.01)]

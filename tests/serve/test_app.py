@@ -10,7 +10,7 @@ from speaking import Served, expected, form, model, running, wav
 from speech import speech
 
 from featkit import SERClassifier
-from featkit.card import LIMITS, described
+from featkit.card import described, limits
 from featkit.errors import ModelError
 from featkit.runtime import load
 from featkit.serve import Limits, create_app
@@ -171,7 +171,7 @@ def test_the_model_tells_its_card_and_the_limits(served: Served) -> None:
     assert about["name"] == "model.onnx"
     assert about["labels"] == model().labels
     assert about["card"] == described(model().recipe, model().inputs)
-    assert about["cautions"] == list(LIMITS)
+    assert about["cautions"] == limits(model().recipe)
     assert (about["max_bytes"], about["max_seconds"], about["max_files"]) == (32_000_000, 300.0, 100)
 
 

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from featkit import load
 from featkit.datasets.synthetic import synthesise
+from featkit.serve import Limits
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -165,6 +166,15 @@ def test_a_recording_of_the_microphone_is_labelled(opened: Opened) -> None:
     expect(page.locator("#result-file")).to_have_text("Recording 1.wav")
     expect(page.locator("#listening")).to_be_hidden()
     assert 1.5 < float(page.locator("#seek").get_attribute("max") or 0) < 10
+
+
+def test_a_recording_that_ends_at_the_limit_is_not_too_long(opened: Opened) -> None:
+    with speaking.running(Limits(max_seconds=1.5)) as brief:
+        page = ready(opened(brief.url))
+        page.get_by_role("button", name="Record").click()
+        expect(page.locator("#result-file")).to_have_text("Recording 1.wav")
+        expect(page.locator("#result-error")).to_be_hidden()
+        assert 1.3 < float(page.locator("#seek").get_attribute("max") or 0) <= 1.5
 
 
 def test_going_live_shows_how_a_voice_sounds(opened: Opened) -> None:

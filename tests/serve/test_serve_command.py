@@ -118,17 +118,22 @@ def _has_ipv6() -> bool:
     return True
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_serves_and_ends_in_good_order(stop: int) -> None:
-    words = [sys.executable, "-m", "featkit", "serve", str(model_file()), "--port", "0", "--token", TOKEN]
+@pytest.mark.parametrize(("stop", "more"), [(signal.SIGINT, []), (signal.SIGTERM, ["--host", "127.0.0.2"])])
+def test_the_program_serves_where_it_says_and_ends_in_good_order(stop: int, more: list[str]) -> None:
+    if more and not sys.platform.startswith("linux"):
+        pytest.skip("only Linux gives this computer all of 127.0.0.0/8")
+    words = [sys.executable, "-m", "featkit", "serve", str(model_file()), "--port", "0", "--token", TOKEN, *more]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "model.onnx: anger, neutral, sadness\n"
         url = program.stdout.readline().split()[0].partition("#")[0]
-        with urllib.request.urlopen(f"{url}health", timeout=20) as answer:
-            assert answer.read() == b'{"status":"ok"}'
-        program.send_signal(stop)
-        rest, errors = program.communicate(timeout=20)
+        try:
+            with urllib.request.urlopen(f"{url}health", timeout=20) as answer:
+                assert answer.read() == b'{"status":"ok"}'
+            program.send_signal(stop)
+            rest, errors = program.communicate(timeout=20)
+        finally:
+            program.kill()  # or a failure would wait for it
     assert errors == ""
     assert "Traceback" not in rest
 
@@ -138,3 +143,19 @@ def test_to_serve_no_training_library_is_loaded() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "starlette" in loaded
     assert not {"sklearn", "scipy", "onnx", "torch", "pandas", "xgboost", "opensmile", "sounddevice"} & set(loaded)
+
+
+def test_a_local_server_is_known_by_the_host_that_was_asked_for_and_by_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[tuple[str, ...]] = []
+
+    def create(model: object, name: str, limits: object, *, hosts: tuple[str, ...], **given: object) -> None:
+        known.append(hosts)
+        raise ServeError("enough")
+
+    asked = socket.getaddrinfo
+    monkeypatch.setattr("featkit.serve.create_app", create)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **given: asked("127.0.0.1", *rest, **given))
+    assert run(model_file(), "--host", "my-laptop", "--port", 0, "--allow-host", "other").exit_code == 1
+    assert known == [("localhost", "127.0.0.1", "::1", "my-laptop", "127.0.0.1", "other")]

@@ -194,3 +194,13 @@ def test_a_client_that_vanishes_leaves_nothing_open() -> None:
                 socket.send(bytes(1000))
                 socket.socket.close()
             time.sleep(0.3)
+
+
+def test_whoever_waits_for_a_slow_model_is_not_blamed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featkit.serve.live._pushed", lambda *_: time.sleep(0.3) or [])
+    with running(Limits(idle=0.3)) as served, stream(served) as socket:
+        for _ in range(4):
+            socket.send(bytes(200))
+        socket.send("end")
+        assert told(socket) == []
+    assert socket.close_code == 1000

@@ -42,7 +42,6 @@ async function begin() {
 const lengthOf = (seconds) => (seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} seconds`);
 
 function card() {
-  show("synthetic", about.synthetic);
   $("legend").replaceChildren(...about.labels.map((label, i) => chip("li", label, tones[i])));
   $("facts").replaceChildren(...FACTS.flatMap((name) => [element("dt", { text: capital(name) }), element("dd", { text: about.card[name] })]));
   $("cautions").replaceChildren(...about.cautions.map((text) => element("li", { text })));
@@ -286,7 +285,7 @@ async function record() {
   let heard = null; // frames come before it is known
   heard = await listening("Recording", (frame) => {
     frames.push(frame);
-    if (frames.length * frame.length >= about.max_seconds * heard?.rate) microphone?.stop();
+    if ((frames.length + 1) * frame.length > about.max_seconds * heard?.rate) microphone?.stop(); // one more is too long
   });
   if (!heard) return;
   microphone = {
