@@ -74,7 +74,7 @@ for _command in (
 def main() -> None:
     """Entry point."""
     # A file name that is no text of the terminal's encoding is shown escaped, and ends no run.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    for out in (sys.stdout, sys.stderr):
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(errors="backslashreplace")
     cli(prog_name="featkit")
