@@ -34,6 +34,8 @@ MAX_CHANNELS = 64
 
 _LOUDEST = 1_000  # float recordings may exceed 1 by a few times; beyond this they are integers that nobody scaled
 _BLOCK = 1 << 16  # samples decoded at a time: memory grows with what is there, not with what a header claims
+_DENSEST = 400_000  # samples a second over all channels, stereo at 192 kHz: decoding costs by samples, not by seconds
+_HEAD = 512  # bytes that tell what a file is
 _FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
 _FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
 # Where libsndfile's log says how much a header promises: "data : 96000 (should be 48000)".
@@ -74,12 +76,43 @@ def load(
     AudioError
         The file is missing, empty, truncated, not audio, silent, or holds samples that are not finite.
     """
-    path = Path(path)
-    samples, rate = _decode(path)
-    wave = check_wave(to_wave(samples, rate), str(path))
+    wave = check_wave(_decode(Path(path)), str(path))
     if normalise is not None:
         wave = scale(wave, normalise)
     return wave if seconds is None else fit_length(wave, seconds)
+
+
+def decode(content: bytes, where: str = "the clip", *, max_seconds: float | None = None) -> Wave:
+    """Decode a whole audio file that lies in memory, as `load` decodes one on disk: the same samples.
+
+    Nothing touches the disk and no other program is asked, so only what libsndfile reads is read.
+
+    Parameters
+    ----------
+    content
+        wav, flac, ogg, opus, mp3, aiff, au or caf.
+    where
+        Name of the clip, for messages.
+    max_seconds
+        What is longer is refused while it is decoded. Default: `MAX_SECONDS`.
+
+    Returns
+    -------
+    (n_samples,) float32, mono, at 16 000 Hz.
+
+    Raises
+    ------
+    AudioError
+        As `load`; its ``code`` tells programs why.
+    """
+    if not content:
+        raise AudioError(f"{where}: is empty (0 bytes); send an audio file.")
+    source = _mended(content) if _never_closed(content[:_HEAD], len(content)) else content
+    try:
+        wave = _read(io.BytesIO(source), where, max_seconds)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{where}: {_explain(error, content[:_HEAD])}", "not_audio") from None
+    return check_wave(wave, where)
 
 
 def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
@@ -242,15 +275,17 @@ def _n_samples(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
 
 
-def _decode(path: Path) -> tuple[npt.NDArray[np.float32], int]:
-    """Decode to (n,) float32 mono samples and their rate, Hz."""
+def _decode(path: Path) -> Wave:
+    """Decode a file."""
     try:
         if not path.exists():
             raise AudioError(f"{path}: there is no such file.")
         if not path.is_file():  # a fifo or device would block for ever
             raise AudioError(f"{path}: is {'a folder' if path.is_dir() else 'not a regular file'}, not an audio file.")
         with path.open("rb") as stream:
-            head = stream.read(512)
+            head = stream.read(_HEAD)
+        never_closed = _never_closed(head, path.stat().st_size)
+        source = io.BytesIO(_mended(path.read_bytes())) if never_closed else _place(path)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror}.") from None
     if not head:
@@ -261,19 +296,21 @@ def _decode(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     if suffix in _FFMPEG_SUFFIXES:
         return _decode_with_ffmpeg(path)
     try:
-        return _read(_source(path, head), path)
+        return _read(source, str(path))
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: {_explain(error, head)}") from None
+        raise AudioError(f"{path}: {_explain(error, head)}", "not_audio") from None
 
 
-def _source(path: Path, head: bytes) -> Any:
-    """What libsndfile is to open: the file, or a copy with a mended header if a wav was never closed."""
+def _never_closed(head: bytes, size: int) -> bool:
+    """Whether a file is a wav whose writer died: it says that it holds 0 bytes, and holds more."""
     data = head.find(b"data\0\0\0\0")
-    if head.startswith(b"RIFF") and 8 + int.from_bytes(head[4:8], "little") <= data + 8 < path.stat().st_size:
-        content = bytearray(path.read_bytes())
-        content[4:8] = content[data + 4 : data + 8] = b"\xff" * 4
-        return io.BytesIO(content)
-    return _place(path)
+    return head.startswith(b"RIFF") and 8 + int.from_bytes(head[4:8], "little") <= data + 8 < size
+
+
+def _mended(content: bytes) -> bytes:
+    """A wav that was never closed, saying that its length is not known."""
+    data, unknown = content.find(b"data\0\0\0\0", 0, _HEAD), b"\xff" * 4
+    return b"".join((content[:4], unknown, content[8 : data + 4], unknown, content[data + 8 :]))
 
 
 def _place(path: str | os.PathLike[str]) -> str | bytes:
@@ -288,24 +325,34 @@ class _Stream(soundfile.SoundFile):
         return False
 
 
-def _read(source: Any, path: Path) -> tuple[npt.NDArray[np.float32], int]:
-    """Read to the true end, in blocks, averaging channels. The header's length is only compared afterwards."""
+def _read(source: Any, where: str, max_seconds: float | None = None) -> Wave:
+    """Read to the true end, block by block: mean of the channels at 16 000 Hz. The header's length is only compared."""
+    max_seconds = MAX_SECONDS if max_seconds is None else max_seconds
     with _Stream(source) as file:
-        if not RATES[0] <= file.samplerate <= RATES[1]:
-            raise AudioError(f"{path}: claims a sample rate of {file.samplerate} Hz; the header is damaged.")
-        buffer = np.empty((max(1, _BLOCK // file.channels), file.channels), dtype=np.float32)
-        blocks: list[npt.NDArray[np.float32]] = []
-        total, limit = 0, MAX_SECONDS * file.samplerate
+        rate, channels = file.samplerate, file.channels
+        if not RATES[0] <= rate <= RATES[1]:
+            raise AudioError(
+                f"{where}: claims a sample rate of {rate} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz."
+            )
+        buffer = np.empty((max(1, _BLOCK // channels), channels), dtype=np.float32)
+        resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+        blocks: list[Wave] = []
+        total = 0
         # buffer_read_into ignores the header's frame count, which is wrong in many MP3s.
         while n := file.buffer_read_into(buffer, dtype="float32"):
             total += n
-            if total > limit:
-                raise AudioError(f"{path}: is longer than {MAX_SECONDS} s; cut it into clips first.")
-            blocks.append(buffer[:n].mean(axis=1) if file.channels > 1 else buffer[:n, 0].copy())
-        lack = _lack(file, total)
-        if lack:
-            raise AudioError(f"{path}: is truncated: {lack} are there; copy or convert it again.")
-        return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32), file.samplerate
+            if total > max_seconds * rate:
+                raise AudioError(f"{where}: is longer than {max_seconds:.4g} s; cut it into clips first.", "too_long")
+            if total * channels > max_seconds * _DENSEST:
+                reason = f"has {channels} channels at {rate} Hz: too many samples for its length"
+                raise AudioError(f"{where}: {reason}; mix it down first.", "too_long")
+            mono = buffer[:n].mean(axis=1) if channels > 1 else buffer[:n, 0].copy()
+            blocks.append(resampler.resample_chunk(mono) if resampler else mono)
+        if lack := _lack(file, total):
+            raise AudioError(f"{where}: is truncated: {lack} are there; copy or convert it again.", "truncated")
+    if resampler and total:
+        blocks.append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
 
 
 def _lack(file: Any, total: int) -> str | None:
@@ -334,7 +381,7 @@ def _explain(error: Exception, head: bytes) -> str:
     return f"cannot be decoded ({reason}); it is damaged or in a format that libsndfile does not read."
 
 
-def _decode_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+def _decode_with_ffmpeg(path: Path) -> Wave:
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise AudioError(
@@ -350,7 +397,7 @@ def _decode_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     if len(done.stdout) >= _FFMPEG_BYTES:
         raise AudioError(f"{path}: expands to more than {_FFMPEG_BYTES >> 20} MB; cut it into clips first.")
     try:
-        return _read(io.BytesIO(done.stdout), path)
+        return _read(io.BytesIO(done.stdout), str(path))
     except soundfile.LibsndfileError:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it decoded to nothing"]
-        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).") from None
+        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).", "not_audio") from None

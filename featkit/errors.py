@@ -8,7 +8,17 @@ class FeatkitError(Exception):
 
 
 class AudioError(FeatkitError, ValueError):
-    """A file or array that cannot be used as a clip."""
+    """A file or array that cannot be used as a clip.
+
+    Attributes
+    ----------
+    code
+        Why, for programs: "not_audio", "truncated", "too_long", or "unusable" for all else.
+    """
+
+    def __init__(self, message: str, code: str = "unusable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class FeatureError(FeatkitError, ValueError):

@@ -1,6 +1,7 @@
 """Any file or array becomes one mono float32 wave at 16 kHz, or an error that names the file."""
 
 import os
+import pickle
 import shutil
 import struct
 import tracemalloc
@@ -298,6 +299,35 @@ def test_samples_that_are_not_finite_are_counted(tmp_path: Path, bad: float) -> 
     path = written(tmp_path / "nan.wav", samples, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"nan\.wav: 2 of 16000 samples are NaN or infinite"):
         load(path)
+
+
+def test_bytes_in_memory_are_decoded_as_the_file_on_disk(tmp_path: Path) -> None:
+    path = written(tmp_path / "clip.flac", tone(rate=44_100), rate=44_100)
+    np.testing.assert_array_equal(audio.decode(path.read_bytes()), load(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (lambda content: b"", "unusable", r"the clip: is empty \(0 bytes\)"),
+        (lambda content: b"no audio", "not_audio", "the clip: is text, not audio"),
+        (lambda content: content[:-100], "truncated", "the clip: is truncated: 31900 of 32000 bytes"),
+        (lambda content: content[:44] + bytes(32_000), "unusable", "digital silence"),
+    ],
+)
+def test_what_is_wrong_with_bytes_is_told_to_people_and_programs(tmp_path: Path, change, code, message) -> None:
+    content = written(tmp_path / "clip.wav", tone()).read_bytes()
+    with pytest.raises(AudioError, match=message) as told:
+        audio.decode(change(content))
+    assert told.value.code == code
+    assert pickle.loads(pickle.dumps(told.value)).code == code  # workers send errors home
+
+
+def test_bytes_that_hold_more_than_is_allowed_are_refused(tmp_path: Path) -> None:
+    content = written(tmp_path / "clip.flac", tone(seconds=3)).read_bytes()
+    with pytest.raises(AudioError, match=r"the clip: is longer than 2\.5 s; cut it into clips first") as told:
+        audio.decode(content, max_seconds=2.5)
+    assert told.value.code == "too_long"
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])

@@ -10,11 +10,10 @@ import numpy as np
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from featkit.audio import SAMPLE_RATE
+from featkit.audio import RATES, SAMPLE_RATE
 from featkit.errors import FeatkitError
 from featkit.runtime import Model
 from featkit.serve.answers import WINDOW, number
-from featkit.serve.clips import RATES
 from featkit.serve.limits import Desk
 from featkit.serve.refusals import RequestError, busy, refused
 from featkit.stream import EnergyGate, LiveRecogniser

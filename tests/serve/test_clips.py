@@ -52,7 +52,7 @@ def test_a_small_file_that_expands_to_hours_is_refused_early_and_cheaply() -> No
     bomb = wav(np.zeros(8_000 * 3_600, dtype=np.int16), 8_000, "FLAC")
     assert len(bomb) < 400_000
     tracemalloc.start()
-    with pytest.raises(RequestError, match=r"holds more than the 60 s of audio that are allowed") as told:
+    with pytest.raises(RequestError, match=r"The clip is longer than 60 s; cut it into clips first") as told:
         decode(bomb, 60)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -72,12 +72,12 @@ def test_memory_grows_with_seconds_and_not_with_the_rate() -> None:
 
 def test_as_long_as_is_allowed_is_allowed() -> None:
     assert decode(wav(tone(16_000, 2.0)), 2.0).size == 32_000
-    with pytest.raises(RequestError, match=r"more than the 1.9 s"):
+    with pytest.raises(RequestError, match=r"is longer than 1.9 s"):
         decode(wav(tone(16_000, 2.0)), 1.9)
 
 
 def test_so_many_channels_that_decoding_would_take_long_are_refused() -> None:
-    with pytest.raises(RequestError, match=r"The clip has 64 channels at 48000 Hz: too many samples for its length."):
+    with pytest.raises(RequestError, match=r"The clip has 64 channels at 48000 Hz: too many samples for its length"):
         decode(wav(np.zeros((48_000, 64), dtype=np.int16), 48_000), 2.0)
 
 
