@@ -16,6 +16,7 @@ check: .venv/test.stamp  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/*.py
 
 # The folder with emodb/ and ravdess/, as for the tests.
 DATA ?= $(or $(FEATKIT_DATA),../shared/data)

@@ -1,12 +1,15 @@
-"""What the audit finds of copies, and how near other clips come: python benchmarks/copies.py emodb:PATH …"""
+"""What the audit finds of copies, and how near other clips come.
+
+python benchmarks/copies.py emodb:PATH ravdess:PATH
+"""
 
 from __future__ import annotations
 
 import io
-import sys
 import time
 from collections.abc import Callable
 
+import click
 import numpy as np
 import soundfile
 import soxr
@@ -25,7 +28,8 @@ def coded(wave: Wave, **stored: str) -> Wave:
     file = io.BytesIO()
     soundfile.write(file, np.clip(wave, -1, 1), 16_000, **stored)
     file.seek(0)
-    return soundfile.read(file, dtype="float32")[0]
+    decoded: Wave = soundfile.read(file, dtype="float32")[0]
+    return decoded
 
 
 def varied(plan: str) -> Callable[[Wave], Wave]:
@@ -33,15 +37,18 @@ def varied(plan: str) -> Callable[[Wave], Wave]:
 
 
 def played(wave: Wave, speed: float) -> Wave:
-    return soxr.resample(wave, 16_000 * speed, 16_000).astype(np.float32)
+    changed: Wave = soxr.resample(wave, 16_000 * speed, 16_000).astype(np.float32)
+    return changed
 
 
 def through(wave: Wave, rate: int) -> Wave:
-    return soxr.resample(soxr.resample(wave, 16_000, rate), rate, 16_000).astype(np.float32)
+    changed: Wave = soxr.resample(soxr.resample(wave, 16_000, rate), rate, 16_000).astype(np.float32)
+    return changed
 
 
 def full(wave: Wave) -> Wave:
-    return wave * (0.9 / np.abs(wave).max())
+    louder: Wave = (wave * (0.9 / np.abs(wave).max())).astype(np.float32)
+    return louder
 
 
 COPIES: dict[str, Callable[[Wave], Wave]] = {
@@ -49,7 +56,7 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
     "last third cut off": lambda w: w[: 2 * w.size // 3],
     "middle half": lambda w: w[w.size // 4 : 3 * w.size // 4],
     "0.3 s later": lambda w: np.append(np.zeros(4_800, np.float32), w),
-    "20 dB softer": lambda w: w / 10,
+    "20 dB softer": lambda w: w / np.float32(10),
     "noise at 30 dB": varied("noise:snr=30,spread=0"),
     "noise at 20 dB": varied("noise:snr=20,spread=0"),
     "noise at 10 dB": varied("noise:snr=10,spread=0"),
@@ -72,9 +79,11 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
 }
 
 
-def main() -> None:
-    """Print both tables for the corpora named."""
-    for spec in sys.argv[1:]:
+@click.command()
+@click.argument("corpora", nargs=-1, required=True)
+def main(corpora: tuple[str, ...]) -> None:
+    """Print both tables for the CORPORA named."""
+    for spec in corpora:
         corpus = read_corpus(spec)
         waves = [load(file) for file in corpus.files]
         chosen = np.random.default_rng(0).choice(len(waves), min(CLIPS, len(waves)), replace=False)

@@ -135,7 +135,7 @@ async def loaded(port: int, clients: int, good: list[Request], bad: list[Request
         for i in range(start, sys.maxsize):
             yield bad[i % len(bad)] if bad and rng.random() < BAD_SHARE else good[i % len(good)]
 
-    await asyncio.gather(*(client(port, sequence(i), end, tally) for i in range(clients)))  # type: ignore[arg-type]
+    await asyncio.gather(*(client(port, sequence(i), end, tally) for i in range(clients)))
     return tally
 
 

@@ -33,9 +33,9 @@ import torch
 
 from featkit import SERClassifier, load
 from featkit.audio import SAMPLE_RATE, fit_length
-from featkit.benchmark import markdown
 from featkit.datasets.synthetic import EMOTIONS, synthesise
 from featkit.features.mfcc import MFCC39
+from featkit.tables import markdown
 
 torch.set_num_threads(1)
 Array = npt.NDArray[np.float32]

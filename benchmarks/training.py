@@ -21,7 +21,7 @@ from featkit_backends import training
 from featkit_backends.batches import Clips, Plan
 from featkit_backends.cnn_lstm import CNNLSTM
 
-from featkit.benchmark import markdown
+from featkit.tables import markdown
 
 CLIPS, TIME, DIMS, CLASSES, BATCH = 535, 300, 39, 7, 32
 
@@ -50,7 +50,7 @@ def main(repeats: int = 9) -> None:
         for x, lengths, labels in ready:
             value = torch.nn.functional.cross_entropy(plain(x, lengths), labels)
             optimiser.zero_grad()
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
 
     def featkit() -> None:
