@@ -13,7 +13,7 @@ from featkit.benchmark import benchmark
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.runtime import load
-from featkit.tables import markdown
+from featkit.tables import markdown, percent
 
 FEATURES = "mfcc39"
 BACKENDS = ("svm", "xgboost", "cnn_lstm:epochs=30")
@@ -54,14 +54,12 @@ def run(out: Path, *, progress: bool = False) -> None:
             before = time.process_time()
             model.predict_proba([last])
             times.append(time.process_time() - before)
-        assert evaluation.ua_interval is not None
-        low, high = evaluation.ua_interval
         records.append(rows[0].summary())
         table.append(
             {
                 "backend": text,
-                "WA": f"{100 * evaluation.wa:.1f}",
-                "UA [95 %]": f"{100 * evaluation.ua:.1f} [{100 * low:.0f}, {100 * high:.0f}]",
+                "WA": percent(evaluation.wa),
+                "UA [95 %]": percent(evaluation.ua, evaluation.ua_interval),
                 "model": str(path),
                 "kB": f"{report.n_bytes / 1000:.0f}",
                 "|Δp|": f"{report.max_difference:.0e}",

@@ -1,4 +1,4 @@
-"""Rows of words as a table: Markdown, LaTeX, CSV. A leaf."""
+"""Scores as words, and rows of words as a table: Markdown, LaTeX, CSV. A leaf."""
 
 from __future__ import annotations
 
@@ -92,6 +92,22 @@ def csv_line(cells: Iterable[Any]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow(cells)
     return file.getvalue()
+
+
+def percent(value: float, ends: Sequence[float] | None = None) -> str:
+    """A score from 0 to 1 in percent, with its interval where that is known.
+
+    Examples
+    --------
+    >>> percent(0.7462, (0.687, 0.804)), percent(0.7462)
+    ('74.6 [69, 80]', '74.6')
+    """
+    return f"{100 * value:.1f}" + ("" if ends is None else f" [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]")
+
+
+def seconds(value: float) -> str:
+    """Whole seconds from ten on, below with one decimal."""
+    return f"{value:.{0 if value >= 10 else 1}f}"
 
 
 def _heads(rows: Sequence[Mapping[str, str]]) -> list[str]:

@@ -32,7 +32,7 @@ from featkit.evaluation import evaluate
 from featkit.extraction import Failure, clip_list
 from featkit.features.base import FeatureExtractor, Features, Fusion
 from featkit.protocols import require_speakers, split
-from featkit.tables import csv_line, markdown
+from featkit.tables import csv_line, markdown, percent, seconds
 
 OPTIMISM = (
     "The best score of a search is optimistic, because it was chosen on these very folds. An honest number comes from "
@@ -379,7 +379,11 @@ def _made(
                 if on_trial is not None:
                     on_trial(row)
                 if judge.progress:
-                    score = f"failed: {row.failure}" if row.failure is not None else f"UA {_percent(row)}"
+                    score = (
+                        f"failed: {row.failure}"
+                        if row.failure is not None
+                        else f"UA {percent(row.ua, row.ua_interval)}"
+                    )
                     bar.write(f"{i + 1}/{len(asked)}  {_told(row.settings)}  {score}", file=sys.stderr)
                     bar.set_postfix_str(f"best UA {100 * best:.1f}", refresh=False)
                 bar.update()
@@ -526,19 +530,13 @@ def _told(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.removeprefix('backend__')}={_word(value)}" for name, value in settings.items())
 
 
-def _percent(row: Trial) -> str:
-    low, high = row.ua_interval or (None, None)
-    interval = "" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
-    return f"{100 * row.ua:.1f}{interval}"
-
-
 def _cells(row: Trial) -> dict[str, str]:
     """One row of the Markdown table, in percent, as `featkit.benchmark.report` writes them."""
     scores = {
-        "WA": f"{100 * row.wa:.1f}",
-        "UA": _percent(row),
-        "macro-F1": f"{100 * row.macro_f1:.1f}",
-        "CPU s": f"{row.cpu_seconds:.{0 if row.cpu_seconds >= 10 else 1}f}",
+        "WA": percent(row.wa),
+        "UA": percent(row.ua, row.ua_interval),
+        "macro-F1": percent(row.macro_f1),
+        "CPU s": seconds(row.cpu_seconds),
     }
     return {name.removeprefix("backend__"): _word(value) for name, value in row.settings.items()} | scores
 

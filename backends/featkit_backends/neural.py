@@ -18,10 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from featkit.backend import Backend, Float, clip_weights, speaker_folds
-from featkit.errors import DataError, FeatureError
+from featkit.errors import DataError
 from featkit.graph import GraphBuilder, convert_module
 from featkit_backends import training
 from featkit_backends.batches import Clips, Plan
+from featkit_backends.frames import clips_of
 from featkit_backends.standardise import Standardiser
 
 
@@ -303,17 +304,9 @@ class NeuralBackend(Backend):
 
     def _frames(self, X: Any, dims: int | None = None) -> list[Float]:
         """Clips as (time, dims) float32 arrays with one common dims; functionals are clips of one frame."""
-        clips = [np.ascontiguousarray(clip, dtype=np.float32) for clip in X]
         if self.consumes == "functionals":
-            clips = [clip[None] if clip.ndim == 1 else clip for clip in clips]
-        if not clips:
-            raise FeatureError("There are no clips to learn from or to predict.")
-        want = clips[0].shape[-1] if dims is None else dims
-        for i, clip in enumerate(clips):
-            if clip.ndim != 2 or clip.shape[1] != want or not len(clip):
-                raise FeatureError(f"Clip {i} has frames of shape {clip.shape}; they must be (time, {want}).")
-            if not np.isfinite(clip).all():
-                raise FeatureError(f"Clip {i} has frames that are not finite; drop it.")
+            X = [clip[None] if np.ndim(clip) == 1 else clip for clip in X]
+        clips = clips_of(X, dims)
         return [clip - clip.mean(axis=0) for clip in clips] if self._centred else clips
 
     def _check_settings(self) -> None:

@@ -11,8 +11,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from featkit.backend import Backend, Float, heard, speaker_folds
-from featkit.errors import DataError, FeatureError
+from featkit.errors import DataError
 from featkit.graph import GraphBuilder
+from featkit_backends.frames import clips_of
 from featkit_backends.functionals import with_copies
 from featkit_backends.linear import LinearMachine, Machine, check_settings
 
@@ -66,11 +67,11 @@ class VectorBackend(Backend):
         check_classification_targets(y)
         places, sample_weight = heard(sample_weight, len(X))
         self.classes_, index = np.unique(np.asarray(y)[places], return_inverse=True)
-        clips = _checked([X[i] for i in places])
+        clips = clips_of([X[i] for i in places])
         if len(self.classes_) < 2:
             raise DataError(f"Training needs at least two classes; y has 1 class only: '{self.classes_[0]}'.")
         self.n_features_in_ = clips[0].shape[1]
-        own = [[] if copies is None or not len(copies[i]) else _checked(copies[i], self.n_features_in_) for i in places]
+        own = [[] if copies is None or not len(copies[i]) else clips_of(copies[i], self.n_features_in_) for i in places]
         groups = None if groups is None else np.asarray(groups)[places]
         folds = speaker_folds(index, groups, self.calibration_folds, self.random_state)
         self._learn(clips)
@@ -83,7 +84,7 @@ class VectorBackend(Backend):
     def predict_proba(self, X: Any) -> Float:
         """Calibrated probabilities of a list of (time, dims) frames. -> (n, classes)."""
         check_is_fitted(self, "machine_")
-        clips = _checked(X, self.n_features_in_)
+        clips = clips_of(X, self.n_features_in_)
         return self.machine_.predict_proba(np.stack([self._describe(clip) for clip in clips]))
 
     def to_onnx(self) -> Any:
@@ -94,17 +95,3 @@ class VectorBackend(Backend):
         vectors = self._add_description(g, frames)
         g.output(self.machine_.add(g, vectors), "probabilities", ["batch", len(self.classes_)])
         return g.model()
-
-
-def _checked(X: Any, dims: int | None = None) -> list[Float]:
-    """Clips as (time, dims) float32 arrays of one width."""
-    clips = [np.ascontiguousarray(clip, dtype=np.float32) for clip in X]
-    if not clips:
-        raise FeatureError("There are no clips to learn from or to predict.")
-    want = clips[0].shape[-1] if dims is None else dims
-    for i, clip in enumerate(clips):
-        if clip.ndim != 2 or clip.shape[1] != want or not len(clip):
-            raise FeatureError(f"Clip {i} has frames of shape {clip.shape}; they must be (time, {want}).")
-        if not np.isfinite(clip).all():
-            raise FeatureError(f"Clip {i} has frames that are not finite; drop it.")
-    return clips

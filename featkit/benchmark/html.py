@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from featkit import plots
-from featkit.benchmark.report import cells, grouped, score, title, ua_of
+from featkit.benchmark.report import cells, grouped, title
 from featkit.benchmark.rows import Row
 from featkit.errors import PluginError
 from featkit.protocols import LEAKS, PERMUTED
+from featkit.tables import percent
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --quiet: #5a6472; --grid: #c9ced6; --line: #e3e6ea;
@@ -130,7 +131,7 @@ def _table(rows: Sequence[dict[str, str]]) -> str:
 
 
 def _details(row: Row, drawn: bool) -> str:
-    summary = f"{escape(str(row.recipe))}: UA {escape(ua_of(row.evaluation))} {_badges(row)}"
+    summary = f"{escape(str(row.recipe))}: UA {percent(row.evaluation.ua, row.evaluation.ua_interval)} {_badges(row)}"
     pictures = "".join(_picture(name, draw) for name, draw in _pictures(row)) if drawn else ""
     return f'<details><summary>{summary}</summary><div class="pictures">{pictures}</div>{_facts(row)}</details>'
 
@@ -158,7 +159,7 @@ def _pictures(row: Row) -> list[tuple[str, Callable[[], Any]]]:
 
 def _facts(row: Row) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in row.made.versions.items())
-    recalls = {k: "" if np.isnan(v) else score(v) for k, v in row.evaluation.recalls.items()}
+    recalls = {k: "" if np.isnan(v) else percent(v) for k, v in row.evaluation.recalls.items()}
     facts = {
         "key": row.key,
         "recall": ", ".join(f"{label} {recall}" for label, recall in recalls.items()),

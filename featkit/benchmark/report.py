@@ -7,8 +7,7 @@ from typing import Any
 
 from featkit.benchmark.rows import Row
 from featkit.errors import FeatkitError
-from featkit.evaluation import Evaluation
-from featkit.tables import csv_table, latex, markdown
+from featkit.tables import csv_table, latex, markdown, percent, seconds
 
 SYNTHETIC = "SYNTHETIC speech: it shows that the program runs, not how well it does on people"
 
@@ -56,19 +55,6 @@ def cells(rows: Sequence[Row]) -> list[dict[str, str]]:
     return [{head: row[head] for head in shown} for row in found]
 
 
-def score(value: float) -> str:
-    """In percent with one decimal."""
-    return f"{100 * value:.1f}"
-
-
-def ua_of(evaluation: Evaluation) -> str:
-    """UA in percent with its interval: "74.6 [69, 80]"."""
-    if evaluation.ua_interval is None:
-        return score(evaluation.ua)
-    low, high = evaluation.ua_interval
-    return f"{score(evaluation.ua)} [{100 * low:.0f}, {100 * high:.0f}]"
-
-
 def _cells(row: Row) -> dict[str, str]:
     told, model = row.evaluation, row.model
     return {
@@ -76,19 +62,15 @@ def _cells(row: Row) -> dict[str, str]:
         "backend": row.backend,
         "augment": row.augment or "",
         "remarks": ", ".join(row.recipe.remarks + ([f"seed {row.recipe.seed}"] if row.recipe.seed else [])),
-        "WA": score(told.wa),
-        "UA": ua_of(told),
-        "macro-F1": score(told.macro_f1),
-        "ECE": score(told.ece),
-        "CPU s": _seconds(told.cpu_seconds),
-        "extraction": _seconds(row.extraction_seconds),
+        "WA": percent(told.wa),
+        "UA": percent(told.ua, told.ua_interval),
+        "macro-F1": percent(told.macro_f1),
+        "ECE": percent(told.ece),
+        "CPU s": seconds(told.cpu_seconds),
+        "extraction": seconds(row.extraction_seconds),
         "kB": "" if model is None else f"{model.n_bytes / 1000:.0f}",
         "ms": "" if model is None else f"{model.milliseconds:.2f}{'' if model.reads == 'wave' else ' (features)'}",
     }
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.{0 if value >= 10 else 1}f}"
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

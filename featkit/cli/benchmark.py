@@ -117,15 +117,16 @@ def _asked(plan: Plan) -> list[Cell]:
 
 def _told(result: Any, done: int, of: int, seconds: float) -> str:
     """One line a row, with the time that is left if the others take as long."""
-    from featkit.benchmark.report import ua_of
     from featkit.benchmark.rows import Row
+    from featkit.tables import percent
 
     left = seconds / done * (of - done)
     rest = f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left" if done < of else ""
     if not isinstance(result, Row):
         return f"{done}/{of}  {result.cell}: failed{rest}"
     name = f"{result.corpus}, {result.evaluation.protocol}: {result.recipe}"
-    return f"{done}/{of}  {'SYNTHETIC ' if result.synthetic else ''}{name}: UA {ua_of(result.evaluation)}{rest}"
+    ua = percent(result.evaluation.ua, result.evaluation.ua_interval)
+    return f"{done}/{of}  {'SYNTHETIC ' if result.synthetic else ''}{name}: UA {ua}{rest}"
 
 
 def _write(rows: list[Row], folder: Path) -> None:

@@ -20,12 +20,13 @@ def compare(first: str, second: str) -> None:
     featkit compare svm.jsonl xgboost.jsonl
     """
     from featkit.benchmark.compare import compare_rows
-    from featkit.benchmark.report import title, ua_of
+    from featkit.benchmark.report import title
     from featkit.benchmark.rows import find_row
+    from featkit.tables import percent
 
     rows = [find_row(name) for name in (first, second)]
     found = compare_rows(*rows)
     click.echo(title(rows))
     for row in rows:
-        click.echo(f"  {row.key}  {row.recipe}: UA {ua_of(row.evaluation)}")
+        click.echo(f"  {row.key}  {row.recipe}: UA {percent(row.evaluation.ua, row.evaluation.ua_interval)}")
     click.echo(f"second less first: {found}")

@@ -58,13 +58,13 @@ def evaluate(
 
 def _confusion(evaluation: Any) -> str:
     """Confusion counts and recall of each emotion."""
-    from featkit.tables import markdown
+    from featkit.tables import markdown, percent
 
     rows = []
     for label, counts in zip(evaluation.labels, evaluation.confusion, strict=True):
         cells = {str(name): str(count) for name, count in zip(evaluation.labels, counts, strict=True)}
         recall = evaluation.recalls[str(label)]
-        told = "" if recall != recall else f"{100 * recall:.1f}"
+        told = "" if recall != recall else percent(recall)
         rows.append({"truth \\ predicted": str(label)} | cells | {"recall": told})
     return "\n" + markdown(rows)
 

@@ -23,10 +23,10 @@ def verify(row: str, data: tuple[str, ...], test: tuple[str, ...], jobs: int) ->
     featkit verify results/rows.jsonl#3 --data emodb:PATH
     """
     from featkit.benchmark.compare import verify as judge
-    from featkit.benchmark.report import ua_of
     from featkit.benchmark.rows import find_row
     from featkit.benchmark.runner import Options, measured
     from featkit.corpus import read_corpora
+    from featkit.tables import percent
 
     kept = find_row(row)
     if bool(test) != (kept.protocol.cv == "across"):
@@ -36,7 +36,7 @@ def verify(row: str, data: tuple[str, ...], test: tuple[str, ...], jobs: int) ->
     other = read_corpora(test, progress=live()) if test else None
     (again,), _ = measured(corpus, [kept.recipe], [kept.protocol], Options(n_jobs=jobs, progress=live()), other)
     found = judge(kept, again)
-    told = [f"UA {ua_of(one.evaluation)}" for one in (kept, again)]
+    told = [f"UA {percent(one.evaluation.ua, one.evaluation.ua_interval)}" for one in (kept, again)]
     click.echo(f"{found.verdict}: {kept.recipe} on {kept.corpus}, {kept.evaluation.protocol}: {told[0]}, now {told[1]}")
     for difference in found.differences:
         click.echo(f"  {difference}")
