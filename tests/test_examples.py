@@ -1,8 +1,9 @@
-"""The example package is small, installs, and works with everything as our own plug-ins do."""
+"""The examples are all listed; the example package is small, installs, and works as our own plug-ins do."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,24 @@ for features, backend in [("energy", "svm"), ("mfcc39", "logistic"), ("energy+mf
     np.testing.assert_allclose(load("model.onnx").predict_proba(X), clf.predict_proba(X), atol=1e-4)
     print(features, backend, *load("model.onnx").inputs)
 """
+
+
+ROW = re.compile(r"^\| \[\S+\]\((\S+)\) \| .* \| `(.*)` \|$", re.MULTILINE)
+
+
+def test_the_table_lists_every_example() -> None:
+    listed = {name for name, _ in ROW.findall((EXAMPLES / "README.md").read_text(encoding="utf-8"))}
+    files = [path.name for path in EXAMPLES.iterdir() if path.name not in ("README.md", "notebooks", "__pycache__")]
+    notebooks = [f"notebooks/{path.name}" for path in (EXAMPLES / "notebooks").glob("*.ipynb")]
+    assert listed == {*files, *notebooks}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_an_example_begins_with_the_command_of_the_table_and_fits_on_a_screen(path: Path) -> None:
+    commands = dict(ROW.findall((EXAMPLES / "README.md").read_text(encoding="utf-8")))
+    docstring = path.read_text(encoding="utf-8").split('"""')[1]
+    assert commands[path.name] in docstring
+    assert path.read_text(encoding="utf-8").count("\n") <= 80
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,48 @@
+"""scikit-learn's GridSearchCV over a recogniser: folds of speakers, features extracted once.
+
+    python examples/grid_search.py
+    python examples/grid_search.py --data emodb:PATH --folds 5
+
+prints UA of every setting over the folds, and UA of the best one on speakers that the search has not heard: only that
+number is honest, as the best score of a search was chosen on its folds.
+"""
+
+import argparse
+
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, GroupShuffleSplit
+
+from featkit import SERClassifier
+from featkit.corpus import read_corpus
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Search the settings of the svm.")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--folds", type=int, default=3)
+    args = parser.parse_args()
+
+    corpus = read_corpus(args.data)
+    y, speakers = corpus.labels, corpus.speakers
+    classifier = SERClassifier("mfcc39", "svm")
+    clips = classifier.extract(corpus.clips)
+
+    ((train, test),) = GroupShuffleSplit(1, test_size=0.25, random_state=0).split(clips, y, speakers)
+    search = GridSearchCV(
+        classifier,
+        {"backend__kernel": ["linear", "rbf"], "backend__C": [0.01, 0.1, 1, 10]},
+        scoring="balanced_accuracy",  # scikit-learn's name for UA
+        cv=GroupKFold(args.folds),
+    )
+    search.fit([clips[i] for i in train], y[train], groups=speakers[train])
+    results = search.cv_results_
+    for setting, ua in zip(results["params"], results["mean_test_score"], strict=True):
+        print(f"{setting['backend__kernel']:6} C={setting['backend__C']:<5} UA {100 * ua:.1f}")
+
+    ua = balanced_accuracy_score(y[test], search.predict([clips[i] for i in test]))
+    print(f"best: {search.best_params_}, UA {100 * search.best_score_:.1f} in the search")
+    print(f"UA {100 * ua:.1f} on the unheard speakers {', '.join(sorted(set(speakers[test])))}")
+
+
+if __name__ == "__main__":
+    main()
