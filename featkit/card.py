@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 LIMITS = (
@@ -65,6 +66,20 @@ def model_card(
         f"{table}\n\n{_per_class(recipe)}## Limits\n\n{told}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
         f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
     )
+
+
+def shown(recipe: dict[str, Any], inputs: list[str], name: str) -> dict[str, Any]:
+    """What a page shows of the model in the file ``name``, as JSON can hold it."""
+    scores = recipe["scores"] or {}
+    return {
+        "name": name,
+        "labels": recipe["labels"],
+        "card": described(recipe, inputs),
+        "recalls": scores.get("recalls"),
+        "synthetic": bool(scores.get("synthetic")),
+        "cautions": limits(recipe),
+        "featkit": version("featkit"),
+    }
 
 
 def named(spec: dict[str, Any]) -> str:

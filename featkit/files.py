@@ -1,8 +1,9 @@
-"""Files that are replaced whole or not at all. A leaf."""
+"""Files that are replaced whole or not at all, and where files are kept that can be made again. A leaf."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +29,12 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def cache_folder(name: str) -> Path:
+    """``featkit/NAME`` where the system keeps what can be made or fetched again."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "featkit" / name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import uuid
 from collections.abc import Iterator
 from itertools import product
@@ -19,6 +18,7 @@ from scipy import ndimage
 from featkit.audio import SAMPLE_RATE, Wave
 from featkit.datasets.base import Clip, Dataset
 from featkit.errors import DataError
+from featkit.files import cache_folder
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Response: TypeAlias = npt.NDArray[np.complex128]
@@ -177,7 +177,7 @@ class Synthetic(Dataset):
         n_takes: int = 2,
         seed: int = 0,
     ) -> None:
-        super().__init__(_cache_folder() if root is None else root)
+        super().__init__(cache_folder("synthetic") if root is None else root)
         self.n_speakers = n_speakers
         self.n_sentences = n_sentences
         self.n_takes = n_takes
@@ -374,12 +374,3 @@ def _write(path: Path, wave: Wave) -> None:
         os.replace(part, path)
     except OSError as error:
         raise DataError(f"synthetic: '{path}' cannot be written ({error}); pass another root.") from error
-
-
-def _cache_folder() -> Path:
-    """``featkit/synthetic`` where the system keeps what can be made again."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "featkit" / "synthetic"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +125,7 @@ def _file(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Resp
 
 def _about(model: Model, name: str, limits: Limits) -> dict[str, Any]:
     """The model card and what may be asked, for programs and the page."""
-    scores = model.recipe["scores"] or {}
-    return {
-        "name": name,
-        "labels": model.labels,
-        "card": card.described(model.recipe, model.inputs),
-        "recalls": scores.get("recalls"),
-        "synthetic": bool(scores.get("synthetic")),
-        "cautions": card.limits(model.recipe),
-        "featkit": version("featkit"),
+    return card.shown(model.recipe, model.inputs, name) | {
         "window": WINDOW,
         "max_bytes": limits.max_bytes,
         "max_seconds": limits.max_seconds,

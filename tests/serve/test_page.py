@@ -9,47 +9,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
-import soxr
 import speaking
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browsing import CHROMIUM, CONTRAST, LIGHTNESS, NEEDED, chromium, shown, write_clips
+from playwright.sync_api import Browser, Page, expect
 
 from featkit import load
-from featkit.datasets.synthetic import synthesise
 from featkit.serve import Limits
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]  # fmt: skip
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium program: apt-get install chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings as people have them: two short ones, a long one, and a text that calls itself wav."""
-    folder = tmp_path_factory.mktemp("clips")
-    for emotion in ("anger", "sadness"):
-        soundfile.write(folder / f"{emotion}.wav", synthesise(emotion, 1, 0, 0), 16_000)
-    said = [synthesise(emotion, 1, i, 0) for i, emotion in enumerate(("anger", "neutral", "sadness") * 2)]
-    soundfile.write(folder / "long.wav", np.concatenate(said), 16_000)
-    soundfile.write(folder / "microphone.wav", soxr.resample(np.concatenate(said), 16_000, 48_000), 48_000)
-    (folder / "text.wav").write_text("no audio at all")
-    return folder
+    return write_clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="module")
 def browser(clips: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={clips / 'microphone.wav'}"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with chromium(clips / "microphone.wav") as started:
         yield started
-        started.close()
 
 
 Opened = Callable[..., Page]
@@ -94,12 +74,6 @@ def labelled(page: Page, *paths: Path) -> None:
 def answer(path: Path) -> dict[str, float]:
     model = load(speaking.model_file())
     return dict(zip(model.labels, map(float, model.predict_proba([str(path)])[0]), strict=True))
-
-
-def shown(page: Page, bars: str = "#bars") -> dict[str, float]:
-    """Probabilities as the bars have them, in percent."""
-    rows = [row.inner_text().split("\n") for row in page.locator(f"{bars} li").all()]
-    return {cells[0].strip().lower(): float(cells[-1].removesuffix("%")) for cells in rows}
 
 
 def test_a_clip_is_labelled_as_the_model_labels_it(opened: Opened, clips: Path) -> None:
@@ -286,9 +260,9 @@ def test_text_stands_out_from_its_ground(scheme: Any, opened: Opened, clips: Pat
     labelled(page, clips / "anger.wav", clips / "text.wav")
     expect(page.locator("#csv")).to_be_enabled()
     page.wait_for_timeout(300)  # transitions
-    faint = page.evaluate(_CONTRAST)
+    faint = page.evaluate(CONTRAST)
     assert faint == []
-    assert (page.evaluate(_LIGHTNESS) > 0.5) == (scheme == "light")
+    assert (page.evaluate(LIGHTNESS) > 0.5) == (scheme == "light")
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
@@ -340,41 +314,3 @@ def test_a_server_that_has_gone_is_told(opened: Opened, clips: Path) -> None:
     page.route("**/predict*", lambda route: route.abort())
     page.locator("#files").set_input_files(str(clips / "anger.wav"))
     expect(page.locator("#result-error")).to_contain_text("The server does not answer")
-
-
-# Text whose contrast is below 4.5 (3 for large text), WCAG 2.1, 1.4.3. Colours go through a canvas, which knows oklch.
-_CONTRAST = """() => {
-    const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const rgba = colour => {
-        context.clearRect(0, 0, 1, 1);
-        context.fillStyle = colour;
-        context.fillRect(0, 0, 1, 1);
-        return [...context.getImageData(0, 0, 1, 1).data];
-    };
-    const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-    const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
-    const ground = element => {
-        for (let e = element; e; e = e.parentElement) {
-            const colour = rgba(getComputedStyle(e).backgroundColor);
-            if (colour[3] > 250) return colour;
-        }
-        return [255, 255, 255, 255];
-    };
-    const faint = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
-        if (!own || !element.checkVisibility() || element.closest(":disabled, .sr, .skip, noscript, svg")) continue;
-        const style = getComputedStyle(element);
-        const [a, b] = [light(rgba(style.color)), light(ground(element))].sort((x, y) => y - x);
-        const ratio = (a + 0.05) / (b + 0.05);
-        const large = parseFloat(style.fontSize) >= 24;
-        if (ratio < (large ? 3 : 4.5)) faint.push(`${element.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
-    }
-    return faint;
-}"""
-_LIGHTNESS = """() => {
-    const context = document.createElement("canvas").getContext("2d");
-    context.fillStyle = getComputedStyle(document.body).backgroundColor;
-    context.fillRect(0, 0, 1, 1);
-    return context.getImageData(0, 0, 1, 1).data[1] / 255;
-}"""

@@ -1,8 +1,8 @@
 // The page: what a person does on the left, what comes of it on the right.
-import * as api from "/static/api.js";
-import { bars, element, table, timeline, waveform } from "/static/draw.js";
-import { decoded, listen, loudness, wav } from "/static/mic.js";
-import { capital, clock, percent, toneOf } from "/static/tones.js";
+import * as api from "./api.js";
+import { bars, element, table, timeline, waveform } from "./draw.js";
+import { listen, loudness, wav } from "./mic.js";
+import { capital, clock, percent, toneOf } from "./tones.js";
 
 const $ = (id) => document.getElementById(id);
 const show = (id, visible = true) => { $(id).hidden = !visible; };
@@ -10,7 +10,7 @@ const player = new Audio();
 const LIVE_SECONDS = 30;
 const FACTS = ["trained on", "scores", "features", "backend", "licence", "input"]; // of the card, what matters most first
 
-let about = null; // what /model says
+let about = null; // what the model says of itself
 let tones = [];
 let clips = []; // { name, file, answer | error, row }
 let chosen = null;
@@ -24,17 +24,12 @@ async function begin() {
   try {
     about = await api.model();
   } catch (error) {
-    if (error.code !== "wrong_token") return notice(error.message);
-    show("token-form");
-    $("token").focus();
-    return;
+    return notice(error.message);
   }
-  show("token-form", false);
-  notice("");
   document.body.classList.remove("locked");
   tones = about.labels.map(toneOf);
   $("model-name").textContent = about.name;
-  $("formats").textContent = `wav, flac, mp3, ogg … up to ${Math.round(about.max_bytes / 1e6)} MB and ${lengthOf(about.max_seconds)}`;
+  $("formats").textContent = `${api.FORMATS} … up to ${Math.round(about.max_bytes / 1e6)} MB and ${lengthOf(about.max_seconds)}`;
   $("version").textContent = `featkit ${about.featkit}`;
   card();
 }
@@ -79,7 +74,7 @@ function add(files) {
   queue = Promise.all([queue, all]);
 }
 
-// Two at a time: the server has few threads, and the first answers come soon.
+// Two at a time: there are few threads, and the first answers come soon.
 async function work(added) {
   const waiting = [...added];
   const one = async () => {
@@ -97,11 +92,7 @@ async function label(clip) {
   const hop = about.max_seconds > 900 ? 2 : 0.5; // seconds; an hour by halves would be too many windows
   try {
     if (clip.file.size > about.max_bytes) throw new Error(`Larger than the ${Math.round(about.max_bytes / 1e6)} MB that are allowed.`);
-    clip.answer = await api.predict(clip.file, hop).catch(async (error) => {
-      if (error.code !== "not_audio") throw error;
-      const audio = await decoded(clip.file).catch(() => { throw error; });
-      return api.predict(audio, hop);
-    });
+    clip.answer = await api.predict(clip.file, hop);
   } catch (error) {
     clip.error = error.message;
   }
@@ -298,22 +289,21 @@ async function record() {
 }
 
 async function live() {
-  let socket = null;
-  const early = []; // heard before the socket is open
+  let stream = null;
+  const early = []; // heard before the rate is known
   const points = [];
   let stopped = false;
   const stop = async (text) => {
     if (stopped) return;
     stopped = true;
-    socket?.close();
+    stream?.close();
     await heard.end();
     $("live").focus();
     if (text) notice(text);
   };
   const heard = await listening("Live", (frame) => {
-    if (socket?.readyState !== WebSocket.OPEN) early.push(frame);
-    else if (socket.bufferedAmount < 1e6) socket.send(frame);
-    else stop("The server hears more slowly than you speak: it cannot recognise live with this model.");
+    if (!stream) early.push(frame);
+    else if (!stream.send(frame)) stop(api.TOO_SLOW);
   });
   if (!heard) return;
   verdict("live-label", "Listening …", "");
@@ -321,17 +311,13 @@ async function live() {
   bars($("live-bars"), about.labels, about.labels.map(() => 0), tones);
   show("live-view");
   show("result", false);
-  let why = "";
-  socket = api.stream(heard.rate);
-  socket.onopen = () => early.splice(0).forEach((frame) => socket.send(frame));
-  socket.onmessage = ({ data }) => { why = event(JSON.parse(data), points) ?? why; };
-  socket.onclose = () => stop(why || "The server has ended the stream.");
+  stream = api.stream(heard.rate, (told) => event(told, points), stop);
+  early.forEach(stream.send);
   microphone = { stop: () => stop("") };
 }
 
-// What the server heard. Returns the reason if it is an error.
+// What was heard in one window.
 function event(heard, points) {
-  if (heard.code) return heard.reason;
   const shares = sharesOf({ probabilities: heard.smoothed });
   points.push([heard.end, shares]);
   while (points.length > 2 && points[1][0] < heard.end - LIVE_SECONDS) points.shift();
@@ -344,7 +330,6 @@ function event(heard, points) {
   });
   if (told !== $("live-chart").dataset.told) say(told); // not every half second
   $("live-chart").dataset.told = told;
-  return null;
 }
 
 // --- what a person does ---------------------------------------------------------------------------------------------
@@ -357,15 +342,10 @@ $("csv").addEventListener("click", csv);
 $("clear").addEventListener("click", clear);
 $("play").addEventListener("click", () => (player.paused ? player.play().catch(() => {}) : player.pause()));
 $("seek").addEventListener("input", () => { player.currentTime = Number($("seek").value); moved(); });
-$("token-form").addEventListener("submit", (submitted) => {
-  submitted.preventDefault();
-  api.useToken($("token").value);
-  begin();
-});
 player.addEventListener("play", playing);
 player.addEventListener("pause", playing);
 player.addEventListener("ended", playing);
-player.addEventListener("error", () => { $("play").disabled = true; }); // the server reads formats that the browser does not
+player.addEventListener("error", () => { $("play").disabled = true; }); // clips may have a format that the browser does not play
 
 let inside = 0; // dragenter and dragleave come for every element on the way
 addEventListener("dragenter", () => { inside++; document.body.classList.add("dropping"); });
@@ -379,7 +359,5 @@ addEventListener("drop", (dropped) => {
 });
 
 if (matchMedia("(max-width: 900px)").matches) $("card").open = false;
-if (!["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)) {
-  $("private-text").textContent = `Recordings go to ${location.hostname} and nowhere else`;
-}
+$("private-text").textContent = api.PRIVACY;
 begin();

@@ -1,5 +1,5 @@
 // Waveform, timeline and bars. SVG, so that colours follow the theme and sizes the page.
-import { capital, percent } from "/static/tones.js";
+import { capital, percent } from "./tones.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -21,7 +21,7 @@ export async function listen(onFrame) {
   const free = () => stream.getTracks().forEach((track) => track.stop());
   try {
     const [context, source] = connected(stream);
-    await context.audioWorklet.addModule("/static/worklet.js");
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
     const node = new AudioWorkletNode(context, "frames");
     node.port.onmessage = ({ data }) => onFrame(new Int16Array(data));
     source.connect(node).connect(context.destination); // its output is silence
@@ -33,7 +33,7 @@ export async function listen(onFrame) {
   }
 }
 
-// At 16 kHz where the browser can convert; Firefox may not, then at the microphone's own rate, and the server converts.
+// At 16 kHz where the browser can convert; Firefox may not, then at the microphone's own rate, and who recognises converts.
 function connected(stream) {
   try {
     const context = new AudioContext({ sampleRate: 16000 });
@@ -61,17 +61,4 @@ export function wav(frames, rate) {
   head.setUint32(24, rate, true); head.setUint32(28, 2 * rate, true); head.setUint16(32, 2, true); head.setUint16(34, 16, true);
   put(36, "data"); head.setUint32(40, bytes, true);
   return new Blob([head, ...frames], { type: "audio/wav" });
-}
-
-// What the server cannot decode (m4a, webm) the browser often can. -> a wav file at 16 kHz, mono.
-export async function decoded(file) {
-  const context = new OfflineAudioContext(1, 1, 16000);
-  const audio = await context.decodeAudioData(await file.arrayBuffer());
-  const mono = new Int16Array(audio.length);
-  const channels = Array.from({ length: audio.numberOfChannels }, (_, i) => audio.getChannelData(i));
-  for (let i = 0; i < mono.length; i++) {
-    const mean = channels.reduce((sum, channel) => sum + channel[i], 0) / channels.length;
-    mono[i] = Math.max(-32768, Math.min(32767, Math.round(32768 * mean)));
-  }
-  return wav([mono], 16000);
 }

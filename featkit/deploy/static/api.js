@@ -1,0 +1,92 @@
+// Answers on this device: the model runs in a worker of this page, and nothing that is heard leaves it.
+import { RATE, atLeast, bounds, check, peaks, read } from "./clip.js";
+import { Live, SILENCE } from "./live.js";
+
+export const PRIVACY = "Recordings stay on this device";
+export const FORMATS = "wav, mp3, m4a, ogg";
+export const TOO_SLOW = "This device hears more slowly than you speak: it cannot recognise live with this model.";
+
+const base = new URL("..", import.meta.url);
+let about = null; // model.json
+let worker = null;
+const asked = new Map(); // what the worker was asked and has not answered yet
+let asks = 0;
+
+// What the model says of itself, once it is ready.
+export async function model() {
+  const words = document.getElementById("formats");
+  words.textContent = "Loading the model …";
+  try {
+    about = await told();
+    worker = started();
+    const files = Object.entries(about.files).map(([name, { url, integrity }]) => [name, { url: new URL(url, base).href, integrity }]);
+    await ask("begin", Object.fromEntries(files));
+    return about;
+  } catch (error) {
+    throw new Error(`The model cannot be loaded: ${error.message}`);
+  } finally {
+    words.textContent = "";
+  }
+}
+
+async function told() {
+  const response = await fetch(new URL("model.json", base), { cache: "no-cache" }).catch(() => null);
+  if (!response?.ok) throw new Error("model.json did not arrive. Load the page again.");
+  return response.json();
+}
+
+// By way of a blob, because only such a worker is bound by the Content-Security-Policy of its page.
+function started() {
+  const code = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
+  const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+  made.onmessage = ({ data: { id, value, error } }) => {
+    const { done, failed } = asked.get(id);
+    asked.delete(id);
+    if (error === undefined) done(value);
+    else failed(new Error(error));
+  };
+  made.onerror = () => {
+    asked.forEach(({ failed }) => failed(new Error("this browser is too old for it; use a newer one.")));
+    asked.clear();
+  };
+  return made;
+}
+
+function ask(job, given) {
+  return new Promise((done, failed) => {
+    asked.set(asks, { done, failed });
+    worker.postMessage({ id: asks++, job, given });
+  });
+}
+
+// Probabilities of a clip or a window.
+const judge = (samples) => ask("judge", atLeast(samples, about.min_samples, about.pad_short));
+
+const byLabel = (values) => Object.fromEntries(about.labels.map((label, i) => [label, Number(values[i].toFixed(6))]));
+
+const best = (values) => about.labels[values.indexOf(Math.max(...values))];
+
+// The answer to one clip, with a window of its timeline every `hop` seconds.
+export async function predict(file, hop) {
+  const { samples, rate } = await read(file, about.max_seconds);
+  const wave = check(rate === RATE ? samples : await ask("resample", { samples, rate }));
+  const shares = await judge(wave);
+  const timeline = [];
+  for (const [start, end] of bounds(wave.length, about.window * RATE, hop * RATE)) {
+    timeline.push({ start: start / RATE, end: end / RATE, ...await part(wave.slice(start, end)) });
+  }
+  return { label: best(shares), probabilities: byLabel(shares), seconds: wave.length / RATE, timeline, peaks: peaks(wave, 600) };
+}
+
+async function part(window) {
+  if (!window.some((sample) => sample)) return { label: null, reason: SILENCE };
+  const shares = await judge(window);
+  return { label: best(shares), probabilities: byLabel(shares) };
+}
+
+// A stream of the microphone at a rate, Hz: heard(event) for every window, ended(reason) if it cannot go on.
+// -> send(Int16Array), false when the model is far behind, and close().
+export function stream(rate, heard, ended) {
+  const live = new Live({ labels: about.labels, live: about.live, rate, judge, heard, failed: ({ message }) => ended(message) });
+  return { send: (frame) => live.push(frame), close: () => live.close() };
+}
