@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
 
+from featkit.decoding import MAX_CHANNELS as MAX_CHANNELS
+from featkit.decoding import MAX_SECONDS as MAX_SECONDS
+from featkit.decoding import RATES as RATES
+from featkit.decoding import SAMPLE_RATE as SAMPLE_RATE
+from featkit.decoding import Stored as Stored
+from featkit.decoding import Wave as Wave
+from featkit.decoding import decode_bytes, decode_file, shown
+from featkit.decoding import stored_as as stored_as
 from featkit.errors import AudioError
 
-Wave: TypeAlias = npt.NDArray[np.float32]
-"""(n_samples,) float32, mono, at 16 000 Hz."""
-
-SAMPLE_RATE = 16_000
-"""Hz. Every wave in featkit has this rate: one rate means no model can be served another than it was trained on."""
-
-MAX_SECONDS = 3_600
-"""A longer file is refused while it is decoded: a 1 MB FLAC of silence can expand to hours."""
-
-RATES = (1_000, 768_000)
-"""Hz, the lowest and highest rate a file may claim."""
-
-MAX_CHANNELS = 64
-"""More are refused in arrays: they are samples lying the wrong way round."""
-
 _LOUDEST = 1_000  # float recordings may exceed 1 by a few times; beyond this they are integers that nobody scaled
-_BLOCK = 1 << 16  # samples decoded at a time: memory grows with what is there, not with what a header claims
-_DENSEST = 400_000  # samples a second over all channels, stereo at 192 kHz: decoding costs by samples, not by seconds
-_HEAD = 512  # bytes that tell what a file is
-_FFMPEG_SUFFIXES = frozenset({".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka"})
-_FFMPEG_BYTES = 1 << 30  # 46 minutes at 48 kHz in stereo
-# Where libsndfile's log says how much a header promises: "data : 96000 (should be 48000)".
-_SIZE_LINE = {
-    "WAV": "data", "WAVEX": "data", "RF64": "riff size", "W64": "riff", "CAF": "data", "AIFF": "ssnd",
-    "AU": "data size",
-}  # fmt: skip
-# Sizes written by programs that stream and know no length: ffmpeg, libsndfile, sox, arecord.
-_PLACEHOLDER_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFF00})
 
 
 def load(
@@ -76,10 +52,19 @@ def load(
     AudioError
         The file is missing, empty, truncated, not audio, silent, or holds samples that are not finite.
     """
-    wave = check_wave(_decode(Path(path)), str(path))
+    wave = read(path)[0]
     if normalise is not None:
         wave = scale(wave, normalise)
     return wave if seconds is None else fit_length(wave, seconds)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Wave, Stored]:
+    """As `load`, and how the file stores what it holds, for `featkit.quality.flags`. Decodes once."""
+    wave, stored = decode_file(Path(path), MAX_SECONDS)
+    where = shown(path)
+    if stored.channels > 1 and any(stored.levels) and not wave.any():
+        raise AudioError(f"{where}: its {stored.channels} channels cancel each other: their mean is silence.")
+    return check_wave(wave, where), stored
 
 
 def decode(content: bytes, where: str = "the clip", *, max_seconds: float | None = None) -> Wave:
@@ -105,13 +90,7 @@ def decode(content: bytes, where: str = "the clip", *, max_seconds: float | None
     AudioError
         As `load`; its ``code`` tells programs why.
     """
-    if not content:
-        raise AudioError(f"{where}: is empty (0 bytes); send an audio file.")
-    source = _mended(content) if _never_closed(content[:_HEAD], len(content)) else content
-    try:
-        wave = _read(io.BytesIO(source), where, max_seconds)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{where}: {_explain(error, content[:_HEAD])}", "not_audio") from None
+    wave, _ = decode_bytes(content, where, MAX_SECONDS if max_seconds is None else max_seconds)
     return check_wave(wave, where)
 
 
@@ -180,13 +159,14 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         raise AudioError(f"{where}: holds 0 samples; remove it or record it again.")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
         array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
+    low, high = float(array.min()), float(array.max())  # NaN, if one is in there; and no second array
+    if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.isfinite(array).sum())
         raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
-    if not array.any():
+    if low == high == 0:
         raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
-    if (peak := np.abs(array).max()) > (1 if whole else _LOUDEST):
-        raise AudioError(f"{where}: samples reach {peak:.0f}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
+    if (peak := max(-low, high)) > (1 if whole else _LOUDEST):
+        raise AudioError(f"{where}: samples reach {peak:.6g}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
     return array
 
 
@@ -261,143 +241,7 @@ def name_of(clip: Any, index: int) -> str:
     return os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {index}"
 
 
-def stored_as(path: str | os.PathLike[str]) -> Any:
-    """Rate, channels, subtype and format of a file, as soundfile has them; None if libsndfile does not read it."""
-    try:
-        return soundfile.info(_place(path))
-    except soundfile.LibsndfileError:
-        return None
-
-
 def _n_samples(seconds: float) -> int:
     if not 1 / SAMPLE_RATE <= seconds <= MAX_SECONDS:
         raise AudioError(f"A length must lie between one sample and {MAX_SECONDS} s; it is {seconds} s.")
     return round(seconds * SAMPLE_RATE)
-
-
-def _decode(path: Path) -> Wave:
-    """Decode a file."""
-    try:
-        if not path.exists():
-            raise AudioError(f"{path}: there is no such file.")
-        if not path.is_file():  # a fifo or device would block for ever
-            raise AudioError(f"{path}: is {'a folder' if path.is_dir() else 'not a regular file'}, not an audio file.")
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-        never_closed = _never_closed(head, path.stat().st_size)
-        source = io.BytesIO(_mended(path.read_bytes())) if never_closed else _place(path)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read: {error.strerror}.") from None
-    if not head:
-        raise AudioError(f"{path}: the file is empty (0 bytes); copy or record it again.")
-    suffix = path.suffix.lower()
-    if suffix == ".raw":
-        raise AudioError(f"{path}: raw samples tell neither their rate nor their format; convert the file to wav.")
-    if suffix in _FFMPEG_SUFFIXES:
-        return _decode_with_ffmpeg(path)
-    try:
-        return _read(source, str(path))
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: {_explain(error, head)}", "not_audio") from None
-
-
-def _never_closed(head: bytes, size: int) -> bool:
-    """Whether a file is a wav whose writer died: it says that it holds 0 bytes, and holds more."""
-    data = head.find(b"data\0\0\0\0")
-    return head.startswith(b"RIFF") and 8 + int.from_bytes(head[4:8], "little") <= data + 8 < size
-
-
-def _mended(content: bytes) -> bytes:
-    """A wav that was never closed, saying that its length is not known."""
-    data, unknown = content.find(b"data\0\0\0\0", 0, _HEAD), b"\xff" * 4
-    return b"".join((content[:4], unknown, content[8 : data + 4], unknown, content[data + 8 :]))
-
-
-def _place(path: str | os.PathLike[str]) -> str | bytes:
-    """A path as libsndfile is to have it. Outside Windows as bytes: a name that is not UTF-8 is opened too."""
-    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
-
-
-class _Stream(soundfile.SoundFile):
-    """Read once, from start to end. soundfile seeks after every block, which a FLAC of unknown length cannot."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-def _read(source: Any, where: str, max_seconds: float | None = None) -> Wave:
-    """Read to the true end, block by block: mean of the channels at 16 000 Hz. The header's length is only compared."""
-    max_seconds = MAX_SECONDS if max_seconds is None else max_seconds
-    with _Stream(source) as file:
-        rate, channels = file.samplerate, file.channels
-        if not RATES[0] <= rate <= RATES[1]:
-            raise AudioError(
-                f"{where}: claims a sample rate of {rate} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz."
-            )
-        buffer = np.empty((max(1, _BLOCK // channels), channels), dtype=np.float32)
-        resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
-        blocks: list[Wave] = []
-        total = 0
-        # buffer_read_into ignores the header's frame count, which is wrong in many MP3s.
-        while n := file.buffer_read_into(buffer, dtype="float32"):
-            total += n
-            if total > max_seconds * rate:
-                raise AudioError(f"{where}: is longer than {max_seconds:.4g} s; cut it into clips first.", "too_long")
-            if total * channels > max_seconds * _DENSEST:
-                reason = f"has {channels} channels at {rate} Hz: too many samples for its length"
-                raise AudioError(f"{where}: {reason}; mix it down first.", "too_long")
-            mono = buffer[:n].mean(axis=1) if channels > 1 else buffer[:n, 0].copy()
-            blocks.append(resampler.resample_chunk(mono) if resampler else mono)
-        if lack := _lack(file, total):
-            raise AudioError(f"{where}: is truncated: {lack} are there; copy or convert it again.", "truncated")
-    if resampler and total:
-        blocks.append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
-    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
-
-
-def _lack(file: Any, total: int) -> str | None:
-    """What is there and what the header promises, if that is more. Only uncompressed files and FLAC promise."""
-    if file.format == "FLAC":  # a stream of unknown length says 2**63 - 1
-        return f"{total} of {file.frames} samples" if total < file.frames < 1 << 40 else None
-    for line in file.extra_info.lower().splitlines():
-        key, _, rest = line.partition(":")
-        sizes = re.match(r" (\d+) \(should be (\d+)\)", rest)
-        if sizes and key.strip() == _SIZE_LINE.get(file.format):
-            claimed, there = map(int, sizes.groups())
-            if claimed > there and claimed not in _PLACEHOLDER_SIZES:
-                return f"{there} of {claimed} bytes"
-    return None
-
-
-def _explain(error: Exception, head: bytes) -> str:
-    """Say what a file is that libsndfile cannot open."""
-    reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".")
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the audio; fetch the real file."
-    if head.startswith(b"NIST_1A"):
-        return "is a NIST SPHERE file, probably compressed with shorten; convert it with sph2pipe."
-    if all(byte in b"\t\n\r\x0c" or 32 <= byte < 127 for byte in head):
-        return f"is text, not audio (it starts with {head[:24].decode('ascii').splitlines()[0]!r})."
-    return f"cannot be decoded ({reason}); it is damaged or in a format that libsndfile does not read."
-
-
-def _decode_with_ffmpeg(path: Path) -> Wave:
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise AudioError(
-            f"{path}: {path.suffix} needs the ffmpeg program, which is not installed. "
-            "Install ffmpeg, or convert the file to wav or flac."
-        )
-    # A wav through a pipe, so that channels, rate and length are treated as in every other file.
-    source = ["-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", f"file:{path}", "-vn"]
-    limits = ["-t", str(MAX_SECONDS + 1), "-fs", str(_FFMPEG_BYTES)]
-    done = subprocess.run(
-        [ffmpeg, *source, *limits, "-f", "wav", "-c:a", "pcm_f32le", "-"], capture_output=True, check=False
-    )
-    if len(done.stdout) >= _FFMPEG_BYTES:
-        raise AudioError(f"{path}: expands to more than {_FFMPEG_BYTES >> 20} MB; cut it into clips first.")
-    try:
-        return _read(io.BytesIO(done.stdout), str(path))
-    except soundfile.LibsndfileError:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it decoded to nothing"]
-        raise AudioError(f"{path}: ffmpeg cannot decode it ({lines[-1].strip()}).", "not_audio") from None

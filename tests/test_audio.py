@@ -1,4 +1,7 @@
-"""Any file or array becomes one mono float32 wave at 16 kHz, or an error that names the file."""
+"""Any file or array becomes one mono float32 wave at 16 kHz, or an error that names the file.
+
+Files that nobody vouches for, kind by kind: tests/battery.
+"""
 
 import os
 import pickle
@@ -27,30 +30,8 @@ from featkit.audio import (
     segments,
     to_wave,
 )
+from featkit.decoding import ffmpeg
 from featkit.errors import AudioError
-
-LOSSLESS = {
-    "PCM_S8",
-    "PCM_U8",
-    "PCM_16",
-    "PCM_24",
-    "PCM_32",
-    "FLOAT",
-    "DOUBLE",
-    "ALAC_16",
-    "ALAC_20",
-    "ALAC_24",
-    "ALAC_32",
-}
-CONTAINERS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF")
-CODECS = [
-    (container, codec)
-    for container in CONTAINERS
-    if container in soundfile.available_formats()
-    for codec in soundfile.available_subtypes(container)
-    # Layers I and II, and MP3 in a wav, can only be read; the others are telephone codecs that hold no clean tone.
-    if (container, codec) in {("MP3", "MPEG_LAYER_III")} or not codec.startswith(("MPEG", "G72", "DWVW", "NMS", "GSM"))
-]
 
 
 def tone(rate: int = SAMPLE_RATE, hz: float = 1000.0, level: float = 0.5, seconds: float = 1.0) -> np.ndarray:
@@ -81,18 +62,6 @@ def wav_bytes(claimed: int, samples: np.ndarray, rate: int = SAMPLE_RATE) -> byt
 
 
 # Files that can be read
-
-
-@pytest.mark.parametrize(("container", "codec"), CODECS)
-def test_every_codec_keeps_frequency_level_and_duration(tmp_path: Path, container: str, codec: str) -> None:
-    path = written(tmp_path / f"clip.{container.lower()}", tone(), format=container, subtype=codec)
-    wave = load(path)
-    assert_tone(wave, 1000, 0.5, 0.01 if codec in LOSSLESS else 0.05)
-    if codec in LOSSLESS or container == "FLAC":
-        assert wave.size == 16_000
-        assert np.abs(wave - tone()).max() < (0.01 if codec in ("PCM_U8", "PCM_S8") else 1e-4)
-    else:
-        assert wave.size == pytest.approx(16_000, abs=2400)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000, 96_000, 192_000])
@@ -129,35 +98,9 @@ def test_blocks_are_joined_without_a_seam(tmp_path: Path) -> None:
     assert np.array_equal(load(path), samples.mean(axis=1))
 
 
-@pytest.mark.parametrize(
-    "name", ["mit leerzeichen.wav", "Übung – 感情 😀.wav", "-n.wav", "--help.wav", "no_suffix", "a.MP3"]
-)
-def test_odd_file_names_load(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path / name, tone(), format="WAV")
-    monkeypatch.chdir(tmp_path)
-    assert load(name).size == 16_000
-
-
-def test_a_name_that_is_not_utf8_loads(tmp_path: Path) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
-    try:
-        path.write_bytes(wav_bytes(32_000, tone()))
-    except OSError:
-        pytest.skip("this file system holds UTF-8 names only")
-    assert load(path).size == 16_000
-
-
 def test_a_link_to_a_file_loads(tmp_path: Path) -> None:
     (tmp_path / "link.wav").symlink_to(written(tmp_path / "a.wav", tone()))
     assert load(str(tmp_path / "link.wav")).size == 16_000
-
-
-@pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
-def test_a_streamed_wav_of_unknown_length_loads(tmp_path: Path, claimed: int) -> None:
-    path = tmp_path / "streamed.wav"
-    path.write_bytes(wav_bytes(claimed, tone()))
-    assert_tone(load(path), 1000, 0.5)
-    assert load(path).size == 16_000
 
 
 def test_a_streamed_au_of_unknown_length_loads(tmp_path: Path) -> None:
@@ -168,107 +111,7 @@ def test_a_streamed_au_of_unknown_length_loads(tmp_path: Path) -> None:
     assert load(path).size == 16_000
 
 
-def unknown_length_flac(path: Path) -> Path:
-    """STREAMINFO holds the number of samples in its last 36 bits before the MD5; 0 means unknown."""
-    content = bytearray(written(path, tone()).read_bytes())
-    content[8 + 13] &= 0xF0
-    content[8 + 14 : 8 + 18] = bytes(4)
-    path.write_bytes(content)
-    return path
-
-
-def test_a_flac_of_unknown_length_loads(tmp_path: Path) -> None:
-    wave = load(unknown_length_flac(tmp_path / "a.flac"))
-    assert wave.size == 16_000
-    assert_tone(wave, 1000, 0.5)
-
-
-def test_an_mp3_whose_header_is_wrong_about_its_length_loads_what_is_there(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.mp3", tone(seconds=2))
-    content = path.read_bytes()
-    path.write_bytes(content + content[len(content) // 2 :])
-    assert load(path).size > 16_000
-
-
 # Files that cannot
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", r"the file is empty \(0 bytes\)"),
-        (b"path,label\na.wav,anger\n", r"is text, not audio \(it starts with 'path,label'\)"),
-        (b"\n<html>", "is text, not audio"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "is a Git LFS pointer"),
-        (np.random.default_rng(0).bytes(4000), "cannot be decoded"),
-        (bytes(4000), "cannot be decoded"),
-        (b"RIFF", "is text, not audio|cannot be decoded"),
-        (wav_bytes(0, np.empty(0)), "holds 0 samples"),
-        (wav_bytes(4, np.empty(0)), "is truncated|holds 0 samples"),
-        (wav_bytes(32_000, tone(), rate=0), "claims a sample rate of 0 Hz|cannot be decoded"),
-        (wav_bytes(32_000, tone(), rate=1), "claims a sample rate of 1 Hz"),
-        (wav_bytes(32_000, tone(), rate=2_000_000), "claims a sample rate of 2000000 Hz"),
-        (wav_bytes(4_000_000_000, tone()), "is truncated"),
-        (wav_bytes(32_000, np.zeros(16_000)), "all 16000 samples are zero"),
-    ],
-)
-def test_a_file_that_holds_no_clip_is_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "bad.wav"
-    path.write_bytes(content)
-    with pytest.raises(AudioError, match=f"bad.wav: ({message})"):
-        load(path)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"nowhere\.wav: there is no such file"):
-        load(tmp_path / "nowhere.wav")
-
-
-def test_a_name_that_is_too_long_is_an_audio_error(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="cannot be read"):
-        load(tmp_path / ("a" * 300))
-
-
-def test_a_folder_is_no_clip(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="is a folder, not an audio file"):
-        load(tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.wav")
-    with pytest.raises(AudioError, match=r"pipe\.wav: is not a regular file"):
-        load(tmp_path / "pipe.wav")
-
-
-def test_raw_samples_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.raw").write_bytes(bytes(100))
-    with pytest.raises(AudioError, match=r"a\.raw: raw samples tell neither their rate nor their format"):
-        load(tmp_path / "a.raw")
-
-
-def test_a_compressed_sphere_file_is_told_what_it_is(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(b"NIST_1A\n   1024\n" + b"sample_coding -s9 pcm,shorten\n".ljust(2000))
-    with pytest.raises(AudioError, match="is a NIST SPHERE file"):
-        load(tmp_path / "a.wav")
-
-
-@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "CAF"])
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.95])
-def test_a_truncated_file_is_refused(tmp_path: Path, container: str, part: float) -> None:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 32_000)
-    path = written(tmp_path / "cut.bin", noise, format=container, subtype="PCM_16")
-    content = path.read_bytes()
-    path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(AudioError, match=r"cut\.bin: (is truncated: \d+ of \d+|cannot be decoded)"):
-        load(path)
-
-
-def test_a_lost_end_is_told_in_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "cut.wav"
-    path.write_bytes(wav_bytes(48_000, tone()))
-    with pytest.raises(AudioError, match="is truncated: 32000 of 48000 bytes are there; copy or convert it again"):
-        load(path)
 
 
 def test_a_flac_that_decodes_to_less_than_it_promises_is_truncated(tmp_path: Path) -> None:
@@ -290,15 +133,6 @@ def test_a_header_that_claims_gigabytes_allocates_only_what_is_there(tmp_path: P
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_finite_are_counted(tmp_path: Path, bad: float) -> None:
-    samples = tone()
-    samples[[5, 7]] = bad
-    path = written(tmp_path / "nan.wav", samples, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"nan\.wav: 2 of 16000 samples are NaN or infinite"):
-        load(path)
 
 
 def test_bytes_in_memory_are_decoded_as_the_file_on_disk(tmp_path: Path) -> None:
@@ -375,7 +209,7 @@ def fake_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) ->
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(program))
-    (tmp_path / "clip.m4a").write_bytes(b"not looked at")
+    (tmp_path / "clip.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     return tmp_path / "clip.m4a"
 
 
@@ -417,7 +251,7 @@ def test_an_m4a_that_expands_beyond_the_limits_is_refused(tmp_path: Path, monkey
     monkeypatch.setattr(audio, "MAX_SECONDS", 2)
     with pytest.raises(AudioError, match=r"clip\.m4a: is longer than 2 s"):
         load(path)
-    monkeypatch.setattr(audio, "_FFMPEG_BYTES", 1 << 14)
+    monkeypatch.setattr(ffmpeg, "MAX_BYTES", 1 << 14)
     with pytest.raises(AudioError, match=r"clip\.m4a: expands to more than"):
         load(path)
 

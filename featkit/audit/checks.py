@@ -12,15 +12,7 @@ import numpy as np
 from featkit.audit.findings import Finding, named
 from featkit.audit.material import Material
 from featkit.audit.recording import Recording
-
-SHORT = 0.1
-"""Seconds. Shorter clips hold no more than a few frames, and openSMILE's functionals need 60 ms."""
-SILENCE = 1.5
-"""Seconds of digital silence at one end. RAVDESS, with 1.0 s, is the most padded of the corpora measured."""
-CLIPPED = 1e-3
-"""Share of samples in runs at full scale; EMO-DB, whose peaks are scaled to 1, has at most 0.0002."""
-OFFSET = 0.1
-"""Mean relative to RMS; EMO-DB and RAVDESS have at most 0.04."""
+from featkit.quality import CLIPPED, OFFSET, SHORT, SILENCE, padded
 
 _FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
     (f"shorter than {SHORT} s", lambda r: r.seconds < SHORT),
@@ -28,7 +20,7 @@ _FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
     (f"with a constant offset of more than {100 * OFFSET:g} % of the RMS level", lambda r: r.offset > OFFSET),
     (
         f"with more than {SILENCE} s of digital silence at an end, or more than half of it",
-        lambda r: max(r.zeros) > SILENCE or sum(r.zeros) > r.seconds / 2,
+        lambda r: padded(r.zeros, r.seconds),
     ),
 )
 # Words before a number that mean "speaker": spk03, Actor_3, subject 3.

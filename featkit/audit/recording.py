@@ -6,21 +6,17 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from featkit.audio import SAMPLE_RATE, Wave, as_wave, stored_as
+from featkit.audio import SAMPLE_RATE, Stored, Wave, check_wave, read
 from featkit.audit.fingerprint import Fingerprint, fingerprint
 from featkit.errors import AudioError
+from featkit.quality import STEP, clipped, ends, offset
 
-_FULL = 0.98  # of full scale: what was clipped at another rate rings about it
-_RUN = 3  # samples at full scale in a row: a peak is shorter
-_SILENT = 2.0**-16  # half a step of 16 bits: digital silence
 _FAINT = 1e-3  # of the peak, −60 dB: what counts as silence before and after speech
 
 
@@ -64,17 +60,17 @@ def measure(wave: Wave, kind: Kind | None = None, prints: bool = True) -> Record
     """Measure a wave. (n_samples,) at 16 000 Hz."""
     size = np.abs(wave)
     peak, rms = float(size.max()), float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
-    lead, trail = _ends(size >= _FAINT * peak)
+    lead, trail = ends(size >= _FAINT * peak)
     return Recording(
         digest=hashlib.sha256((wave + np.float32(0)).tobytes()).hexdigest(),  # −0 becomes 0
         seconds=wave.size / SAMPLE_RATE,
         peak=peak,
         rms=rms,
-        offset=abs(float(np.mean(wave, dtype=np.float64))) / rms if rms else 0.0,
-        clipped=_in_runs(size >= _FULL) / wave.size,
+        offset=offset(wave),
+        clipped=clipped(size),
         lead=lead,
         trail=trail,
-        zeros=_ends(size >= _SILENT),
+        zeros=ends(size >= STEP),
         kind=kind,
         print_=fingerprint(wave) if prints else None,
     )
@@ -93,30 +89,15 @@ def measure_all(
 
 def _one(clip: Any, where: str, prints: bool) -> Recording | AudioError:
     try:
-        return measure(as_wave(clip, where), _kind(clip), prints)
+        if not isinstance(clip, (str, os.PathLike)):
+            return measure(check_wave(clip, where), None, prints)
+        wave, stored = read(clip)
+        return measure(wave, _kind(stored), prints)
     except AudioError as error:
         return error
 
 
-def _kind(clip: Any) -> Kind | None:
-    if not isinstance(clip, (str, os.PathLike)):
-        return None
-    about = stored_as(clip)
-    if about is None:
-        return Kind(0, 0, "", Path(clip).suffix.lstrip(".").upper())
-    return Kind(about.samplerate, about.channels, about.subtype, about.format)
-
-
-def _ends(loud: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Seconds before the first and after the last sample that is loud."""
-    places = np.flatnonzero(loud)
-    if not places.size:
-        return loud.size / SAMPLE_RATE, loud.size / SAMPLE_RATE
-    return float(places[0]) / SAMPLE_RATE, float(loud.size - 1 - places[-1]) / SAMPLE_RATE
-
-
-def _in_runs(full: npt.NDArray[np.bool_]) -> int:
-    """How many samples lie in runs of at least `_RUN`."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(np.int8), [0]])))
-    lengths = edges[1::2] - edges[::2]
-    return int(lengths[lengths >= _RUN].sum())
+def _kind(stored: Stored) -> Kind:
+    if stored.subtype == "ffmpeg":
+        return Kind(0, 0, "", stored.format)
+    return Kind(stored.rate, stored.channels, stored.subtype, stored.format)

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from featkit.cli.common import (
-    audio_files,
-    option,
-    report_failures,
-)
+from featkit.cli.common import audio_files, live, option, report_failures, workers
 from featkit.errors import FeatkitError
 from featkit.tables import csv_line
 
 if TYPE_CHECKING:
     from featkit.runtime import Model
+
+
+_WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", "timeout")
+"""Options that make sense for a table only."""
 
 
 @click.command()
@@ -33,15 +34,77 @@ if TYPE_CHECKING:
     "--speaker", "by", type=click.Choice(["one", "folder"]),
     help="For a model with normalise=speaker: all files are of one speaker, or those of each folder are.",
 )  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="Write tables instead, *.parquet or *.csv; a run that was cut off goes on.",
+)  # fmt: skip
+@click.option("--window", type=float, metavar="SECONDS", help="With -o: also judge windows of this length.")
+@click.option("--hop", type=float, metavar="SECONDS", help="From one window to the next.  [default: the window]")
+@option("--jobs", "-j", default=1, metavar="N", callback=workers, help="With -o: workers; -1 for all cores.")
+@click.option("--retry-failed", is_flag=True, help="With -o: try again what failed in an earlier run.")
+@click.option("--overwrite", is_flag=True, help="With -o: begin anew, whatever is there.")
+@click.option("--strict", is_flag=True, help="With -o: stop at the first file that fails.")
+@option("--timeout", default=600.0, type=click.FloatRange(min=1), metavar="SECONDS", help="With -o: for one file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
-def predict(form: str, by: str | None, model: Path, audio: tuple[Path, ...]) -> None:
-    """Label AUDIO files and folders with an exported MODEL.
+def predict(
+    form: str, by: str | None, output: Path | None, model: Path, audio: tuple[Path, ...],
+    **settings: Any,
+) -> None:  # fmt: skip
+    """Label AUDIO files, and those in folders and below, with an exported MODEL.
 
     \b
     featkit predict model.onnx clip.wav
     featkit predict model.onnx recordings/ --format csv > labels.csv
+    featkit predict model.onnx recordings/ -o labels.parquet --window 3 --hop 1 --jobs -1
     """
+    ctx = click.get_current_context()
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if output is None:
+        if wrong := [name for name in given if name in _WITH_OUTPUT]:
+            raise click.UsageError(f"--{wrong[0].replace('_', '-')} is for tables; name one with -o.")
+        _print(model, audio, form, by)
+        return
+    if "form" in given or by:
+        raise click.UsageError("--format and --speaker are for what is printed; leave them out, or leave out -o.")
+    if output.suffix not in (".parquet", ".csv"):
+        raise click.UsageError(f"--output must end in .parquet or .csv; it is '{output}'.")
+    if settings["hop"] is not None and settings["window"] is None:
+        raise click.UsageError("--hop is the distance between windows; give their length with --window.")
+    _write(ctx, model, audio, output, **settings)
+
+
+def _write(
+    ctx: click.Context, model: Path, audio: tuple[Path, ...], output: Path, window: float | None, hop: float | None,
+    jobs: int, **options: Any,
+) -> None:  # fmt: skip
+    """Predict to tables, and say what became of the files."""
+    try:
+        from featkit.batch import predict_files
+        from featkit.decoding import shown
+        from featkit.parts import Options
+
+        how = Options(n_jobs=jobs, progress=live(), tell=lambda line: click.echo(line, err=True), **options)
+        found = predict_files(model, audio_files(audio), output, window=window, hop=hop, options=how)
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. What is done is kept beside {output}; the same command goes on from there.", err=True)
+        ctx.exit(130)
+    for line in found.failures:
+        click.echo(f"  {shown(line)}", err=True)
+    if found.failed > len(found.failures):
+        click.echo(f"  … and {found.failed - len(found.failures)} more", err=True)
+    if found.failed:
+        table = output.with_name(f"{output.stem}.failures.csv")
+        click.echo(f"{table} has them all; --retry-failed tries them again.", err=True)
+    if found.others:
+        click.echo(f"{output}: {found.others} rows of files that were not named this time stay.", err=True)
+    click.echo(f"{output}: {found.done} done, {found.failed} failed, {found.skipped} skipped")
+    if found.failed:
+        ctx.exit(1)
+
+
+def _print(model: Path, audio: tuple[Path, ...], form: str, by: str | None) -> None:
+    """Print a row a file, as it comes."""
     from featkit.runtime import load
 
     recogniser = load(model)

@@ -1,0 +1,152 @@
+"""Hands files out to workers until each has a row, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from featkit.errors import DataError
+from featkit.parts.folder import Folder, read_part
+from featkit.parts.ledger import Ledger
+from featkit.parts.pool import Reports, alone, cause_of_death, runner
+from featkit.parts.work import FileError, Report, Task, Work, as_text, part_schema, stamp, trouble
+
+PART = 2.0
+"""Seconds of work in a part: what a worker repeats at most after a crash."""
+
+_MOST_FILES = 512
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes
+    ----------
+    n_jobs
+        Workers; -1 for all cores. Any joblib engine serves (``joblib.parallel_config``).
+    retry_failed
+        Do again what failed in an earlier run.
+    overwrite
+        Begin anew, whatever is there.
+    strict
+        Stop at the first file that fails.
+    timeout
+        Seconds for one file.
+    progress
+        Show a bar with the time left.
+    tell
+        Is given what people should know before the work begins, a line at a time.
+    """
+
+    n_jobs: int = 1
+    retry_failed: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    timeout: float = 600.0
+    progress: bool = False
+    tell: Callable[[str], None] = lambda line: None
+
+
+class Driver:
+    """Does files of a ledger; their rows are parts in the folder, and entered."""
+
+    def __init__(self, ledger: Ledger, folder: Folder, work: Work, options: Options) -> None:
+        self._ledger, self._folder, self._work, self._options = ledger, folder, work, options
+        self._files, self._seconds = 0, 0.0
+        self._bar: Any = None
+
+    def do(self, files: Sequence[int]) -> None:
+        """Give each file a row, good or bad.
+
+        Raises
+        ------
+        DataError
+            The disk is full, the workers do not live long enough for a file, or with ``strict`` one failed.
+        """
+        old, left, total = len(self._ledger.sources), list(files), len(self._ledger.files)
+        with tqdm(
+            total=total, initial=total - len(left), unit="file", leave=False, disable=not self._options.progress
+        ) as self._bar:
+            while left:
+                suspects = self._together(left)
+                enter(self._folder, self._ledger)
+                for path, seconds in suspects.items():
+                    i = self._ledger.find(path)
+                    if i is not None and not self._ledger.newer_than(i, old):
+                        self._alone(i, seconds)
+                enter(self._folder, self._ledger)
+                before, left = left, [i for i in left if not self._ledger.newer_than(i, old)]
+                self._bar.n = total - len(left)  # reports of tasks that were done when a worker died are lost
+                if len(left) == len(before):
+                    raise DataError(
+                        "The workers end before they have done a file; there may be too little memory. Give fewer "
+                        "--jobs; what is done stays."
+                    )
+
+    def _together(self, files: Sequence[int]) -> dict[str, float]:
+        """Let the workers do the files. Returns what they had in hand if one of them died, and for how long."""
+        work = runner(self._options.n_jobs)
+        try:
+            self._follow(work(self._tasks(files)))
+        except BrokenExecutor:
+            return self._folder.in_hand()
+        return {}
+
+    def _alone(self, i: int, seconds: float) -> None:
+        """Do alone what a worker had in hand when it died: if that one dies of it too, this is the culprit."""
+        path = self._ledger.files[i]
+        reason, hint = f"took longer than {self._options.timeout:g} s", "give a longer --timeout, or leave it out"
+        if seconds < self._options.timeout:
+            try:
+                self._follow(alone(self._tasks([i])))
+                return
+            except BrokenExecutor as error:
+                if max(self._folder.in_hand().values(), default=0) < self._options.timeout:
+                    reason = f"worker died: {cause_of_death(error)}"
+                    hint = "it may be damaged or need too much memory; convert it, leave it out, or say --retry-failed"
+        row = trouble(path, stamp(path), FileError("worker", reason, hint))
+        self._folder.commit(self._folder.next_number(), pa.Table.from_pylist([row], part_schema(self._work)))
+        self._count(Report(1, 0.0, f"{as_text(path)}: {reason}"))
+
+    def _follow(self, reports: Reports) -> None:
+        with closing(reports):
+            for report in reports:
+                self._count(report)
+
+    def _count(self, report: Report) -> None:
+        self._files, self._seconds = report.files, report.seconds
+        self._bar.update(report.files)
+        if self._options.strict and report.first:
+            raise DataError(f"{report.first}. This is the first failure (--strict); what is done stays.")
+
+    def _tasks(self, files: Sequence[int]) -> Iterator[Task]:
+        """Tasks as long as files took so far; they are asked for one by one."""
+        rest = iter(files)
+        for number in itertools.count(self._folder.next_number()):
+            paths = tuple(self._ledger.files[i] for i in itertools.islice(rest, self._in_a_part()))
+            if not paths:
+                return
+            yield Task(
+                self._work, self._folder, number, paths, self._options.strict, self._options.timeout, os.getpid()
+            )
+
+    def _in_a_part(self) -> int:
+        """How many files make a part, if they take as long as those of the last report."""
+        if not self._files:
+            return 8
+        return max(1, min(_MOST_FILES, round(PART * self._files / max(self._seconds, 1e-3))))
+
+
+def enter(folder: Folder, ledger: Ledger) -> None:
+    """Enter the parts that the ledger does not know yet."""
+    for path in folder.parts(ledger.sources):
+        ledger.add(path, read_part(path))

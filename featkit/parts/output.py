@@ -1,0 +1,212 @@
+"""The finished tables: what they are called, how they are written, and how they are read to go on from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as parquet
+
+from featkit.errors import DataError
+from featkit.parts.work import KEYS, TROUBLE, Work, part_schema, widths
+
+SETTINGS_KEY = b"featkit_run"
+"""Key of the settings, as JSON, in the metadata of a Parquet file's schema."""
+
+FAILURES = pa.schema([KEYS.field("file"), *TROUBLE, KEYS.field("bytes"), KEYS.field("mtime_ns")])
+"""Columns of the table of failures."""
+
+_ROWS = 8_192
+"""Rows that are read at a time."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """``out.parquet`` or ``out.csv``, and the files beside it."""
+
+    path: Path
+    work: Work
+
+    def __post_init__(self) -> None:
+        if self.path.suffix not in (".parquet", ".csv"):
+            raise DataError(f"{self.path}: tables are Parquet or CSV; name the file *.parquet or *.csv.")
+        if self.path.suffix == ".csv" and (lists := set(widths(self.work.schema)) - {self.work.detail}):
+            raise DataError(f"{self.path}: CSV holds no lists ({', '.join(sorted(lists))}); name the file *.parquet.")
+        if self.path.is_dir():
+            raise DataError(f"{self.path}: is a folder; name a file to write.")
+
+    @property
+    def main(self) -> pa.Schema:
+        """Columns of the main table: file, those of the work, and which state of the file they tell of."""
+        columns = [
+            pa.field(field.name, pa.int64()) if field.name == self.work.detail else field for field in self.work.schema
+        ]
+        return pa.schema([KEYS.field("file"), *columns, KEYS.field("bytes"), KEYS.field("mtime_ns")])
+
+    @property
+    def detail(self) -> pa.Schema | None:
+        """Columns of the table of details: file, and the fields of the structs."""
+        if self.work.detail is None:
+            return None
+        return pa.schema([KEYS.field("file"), *self.work.schema.field(self.work.detail).type.value_type])
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the parts."""
+        return self._beside(f"{self.path.name}.parts")
+
+    @property
+    def lock(self) -> Path:
+        """File that is locked by who works on it."""
+        return self._beside(f".{self.path.name}.lock")
+
+    @property
+    def detail_path(self) -> Path:
+        """``out.segments.parquet``, for details called segments."""
+        return self._beside(f"{self.path.stem}.{self.work.detail}{self.path.suffix}")
+
+    @property
+    def failures_path(self) -> Path:
+        """``out.failures.csv``."""
+        return self._beside(f"{self.path.stem}.failures.csv")
+
+    @property
+    def settings_path(self) -> Path:
+        """``out.settings.json``: CSV has no place for settings in it."""
+        return self._beside(f"{self.path.stem}.settings.json")
+
+    def _beside(self, name: str) -> Path:
+        return self.path.with_name(name)
+
+    def settings(self) -> Any:
+        """Settings of the finished table; None if there is no table, ``{}`` if it is not ours."""
+        if not self.path.exists():
+            return None
+        try:
+            if self.path.suffix == ".csv":
+                return json.loads(self.settings_path.read_text(encoding="utf-8"))
+            return json.loads((parquet.read_schema(self.path).metadata or {}).get(SETTINGS_KEY, b"{}"))
+        except (pa.ArrowInvalid, OSError, ValueError):
+            return {}
+
+    def some_failures(self, most: int = 10) -> list[str]:
+        """The first failures of the finished table, one line each."""
+        if not self.failures_path.exists():
+            return []
+        rows = next(_read(self.failures_path, FAILURES)).slice(0, most).to_pylist()
+        return [f"{row['file']}: {row['reason']}" for row in rows]
+
+    def remove(self) -> None:
+        """Remove the tables, but not the parts."""
+        for path in (self.path, self.detail_path, self.failures_path, self.settings_path):
+            path.unlink(missing_ok=True)
+
+    def rows(self) -> Iterator[pa.Table]:
+        """The finished tables as rows of parts again, a few thousand at a time.
+
+        Raises
+        ------
+        DataError
+            They are damaged, or do not belong together.
+        """
+        schema = part_schema(self.work)
+        try:
+            details = _Rows(self.detail_path, self.detail) if self.detail else None
+            for table in _read(self.path, self.main):
+                if details:
+                    table = _nested(table, details, str(self.work.detail))
+                yield _as(schema, table)
+            if self.failures_path.exists():
+                for table in _read(self.failures_path, FAILURES):
+                    yield _as(schema, table)
+        except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(
+                f"{self.path}: it or a table beside it is damaged ({reason}); begin anew with --overwrite."
+            ) from None
+
+
+class Writer:
+    """Writes one table, Parquet or CSV by its suffix."""
+
+    def __init__(self, path: Path, schema: pa.Schema, settings: Any) -> None:
+        self._schema = schema
+        if path.suffix == ".csv":
+            self._writer = pa_csv.CSVWriter(str(path), schema)
+            return
+        self._schema = schema.with_metadata({SETTINGS_KEY: json.dumps(settings)})
+        words = [field.name for field in schema if pa.types.is_string(field.type)]
+        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=words)
+
+    def write(self, rows: pa.Table) -> None:
+        """Write rows, in Parquet as groups of their own."""
+        # In one piece, or its bytes would depend on the parts from which it was gathered.
+        self._writer.write_table(rows.combine_chunks().cast(self._schema))
+
+    def close(self) -> None:
+        """Write the end of the table."""
+        self._writer.close()
+
+
+class _Rows:
+    """Rows of a table, as many at a time as are asked for."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._tables = _read(path, schema)
+        self._left = schema.empty_table()
+
+    def take(self, n: int) -> pa.Table:
+        while len(self._left) < n:
+            more = next(self._tables, None)
+            if more is None:
+                raise pa.ArrowInvalid("details are missing")
+            self._left = pa.concat_tables([self._left, more])
+        taken, self._left = self._left.slice(0, n), self._left.slice(n)
+        return taken
+
+
+def _read(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    if path.suffix == ".parquet":
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS):
+                yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        return
+    parsing = pa_csv.ParseOptions(newlines_in_values=True)
+    kinds = pa_csv.ConvertOptions(
+        column_types=schema, include_columns=schema.names, strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    with pa_csv.open_csv(path, parse_options=parsing, convert_options=kinds) as file:
+        for batch in file:
+            yield pa.Table.from_batches([batch])
+
+
+def _nested(table: pa.Table, details: _Rows, name: str) -> pa.Table:
+    """Put the details of each file back into its row."""
+    counts = table[name].to_pylist()
+    taken = details.take(sum(counts)).combine_chunks()
+    if taken["file"].to_pylist() != [
+        file for file, n in zip(table["file"].to_pylist(), counts, strict=True) for _ in range(n)
+    ]:
+        raise pa.ArrowInvalid("details are of other files")
+    fields = taken.drop_columns(["file"])
+    structs = pa.StructArray.from_arrays(
+        [column.combine_chunks() for column in fields.columns], fields=list(fields.schema)
+    )
+    offsets = [0]
+    for n in counts:
+        offsets.append(offsets[-1] + n)
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
+    return table.set_column(table.column_names.index(name), name, lists)
+
+
+def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    """The table with all columns of a part, null where it has none."""
+    columns = [
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type) for field in schema
+    ]
+    return pa.table(columns, names=schema.names).cast(schema)

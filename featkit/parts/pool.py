@@ -1,0 +1,77 @@
+"""Who does the tasks: joblib's workers, or one process alone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import ProcessPoolExecutor
+
+from featkit.parts.work import Report, Task, do
+
+Reports = Generator[Report, None, None]
+Runner = Callable[[Iterable[Task]], Reports]
+
+
+def runner(n_jobs: int) -> Runner:
+    """What does tasks with ``n_jobs`` workers, of whatever engine joblib is told to use; one worker is a process too.
+
+    A runner raises BrokenExecutor where a worker dies.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        return alone
+    return lambda tasks: together(tasks, n_jobs)
+
+
+def together(tasks: Iterable[Task], n_jobs: int) -> Reports:
+    """Reports in the order in which tasks end."""
+    # A task is a second or two of work as it is: joblib need not gather them.
+    workers = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
+    reports = workers(delayed(do)(task) for task in tasks)
+    try:
+        yield from reports
+    finally:
+        with warnings.catch_warnings():
+            # joblib tells of tasks that were done and not used: their parts are found by who reads the folder.
+            warnings.filterwarnings("ignore", ".*tasks", UserWarning)
+            reports.close()
+
+
+def alone(tasks: Iterable[Task]) -> Reports:
+    """One task after the other in one process, so that a file which kills it leaves this process alive."""
+    with _process() as process:
+        for task in tasks:
+            yield process.submit(do, task).result()
+
+
+@contextmanager
+def _process() -> Iterator[Any]:
+    process = ProcessPoolExecutor(max_workers=1, timeout=300)  # seconds without work until it ends, as joblib's do
+    try:
+        yield process
+    finally:
+        process.shutdown(wait=True, kill_workers=True)
+
+
+def cause_of_death(error: BrokenExecutor) -> str:
+    """What the operating system says of a worker that is gone.
+
+    Examples
+    --------
+    >>> cause_of_death(BrokenExecutor("The exit codes of the workers are {SIGSEGV(-11)}"))
+    'signal 11 (SIGSEGV)'
+    """
+    found = re.search(r"\((-?\d+)\)\}", str(error))
+    code = int(found[1]) if found else 0
+    if code >= 0:
+        return f"exit code {code}" if found else "no reason known"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"

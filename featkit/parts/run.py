@@ -1,0 +1,187 @@
+"""A run from its first file to the joined tables, and every way to go on from an earlier one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featkit.errors import DataError
+from featkit.parts.drive import Driver, Options, enter
+from featkit.parts.folder import Folder, kept
+from featkit.parts.join import join
+from featkit.parts.ledger import Ledger
+from featkit.parts.lock import locked
+from featkit.parts.output import Output
+from featkit.parts.work import Work
+
+_SETTINGS, _WHOLE = "settings.json", "whole"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the files of a command.
+
+    Attributes
+    ----------
+    done, failed, skipped
+        Files with a new row, without one, and with a row of an earlier run: together all that the command names.
+    others
+        Rows in the table of files that the command does not name.
+    failures
+        The first few failures, one line each.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    others: int
+    failures: Sequence[str]
+
+
+def run(
+    files: Sequence[str | os.PathLike[str]], work: Work, settings: Mapping[str, Any], output: str | os.PathLike[str],
+    options: Options | None = None,
+) -> Summary:  # fmt: skip
+    """Do the work on all files, beginning where an earlier run ended, and write its tables.
+
+    Parameters
+    ----------
+    files
+        Paths, in the order of the table.
+    work
+        Turns a file into a row.
+    settings
+        All that decides a row but the file, as JSON can hold it. Rows of other settings are never mixed with these.
+    output
+        ``*.parquet`` or ``*.csv``; the parts lie beside it in ``*.parts`` as long as it is not finished.
+    options
+        Default: one worker, no bar.
+
+    Raises
+    ------
+    DataError
+        What is there was made with other settings or is no table of ours, another run is at work on it, the disk is
+        full, or with ``strict`` a file failed. What is done stays.
+    """
+    tables = Output(Path(output), work)
+    with kept(tables.path):
+        tables.path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(tables.lock, tables.path):
+        job = _Run([os.fspath(path) for path in files], tables, settings, options or Options())
+        return job.all()
+
+
+class _Run:
+    def __init__(self, files: Sequence[str], output: Output, settings: Mapping[str, Any], options: Options) -> None:
+        text = json.dumps(settings, sort_keys=True)
+        self._settings, self._text, key = json.loads(text), text, hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._output, self._options = output, options
+        self._folder = Folder(output.parts, key)
+        self._ledger = Ledger(files)
+
+    def all(self) -> Summary:
+        """From what is there to what should be there."""
+        self._folder.sweep()
+        if self._options.overwrite:
+            self._folder.remove()
+            self._output.remove()
+        self._refuse_others()
+        begun = self._folder.path.exists()
+        # Once all rows of a finished table are parts as well, it is not looked at any more.
+        finished = self._output.path.exists() and not (self._folder.path / _WHOLE).exists()
+        self._look_up(finished)
+        todo = self._todo()
+        old = len(self._ledger.sources)
+        if finished and not (begun or todo or self._ledger.forgotten):
+            return self._summary(old)
+        self._prepare(finished)
+        old = len(self._ledger.sources)
+        Driver(self._ledger, self._folder, self._output.work, self._options).do(todo)
+        join(self._ledger, self._output, self._settings)
+        self._folder.remove()
+        return self._summary(old)
+
+    def _refuse_others(self) -> None:
+        places = [(self._output.path, self._output.settings())]
+        if self._folder.path.exists():
+            places.append((self._folder.path, self._begun()))
+        for path, found in places:
+            if found == {}:
+                raise DataError(f"{path}: is there and not of this command; name another output, or say --overwrite.")
+            if found is not None and json.dumps(found, sort_keys=True) != self._text:
+                raise DataError(
+                    f"{path}: was made with other settings: {_difference(found, self._settings)}. Give the same ones, "
+                    "name another output, or begin anew with --overwrite."
+                )
+
+    def _begun(self) -> Any:
+        """Settings of the parts; None if a run ended before it wrote them, and so before the first part."""
+        try:
+            return json.loads((self._folder.path / _SETTINGS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return {}
+
+    def _look_up(self, finished: bool) -> None:
+        """Enter all rows that are there."""
+        first = 0
+        for rows in self._output.rows() if finished else ():
+            self._ledger.add(None, rows, first)
+            first += len(rows)
+        enter(self._folder, self._ledger)
+
+    def _todo(self) -> list[int]:
+        """Files without a row, and those whose row tells of something else."""
+        ledger = self._ledger
+        named = range(len(ledger.files))
+        known = [i for i in named if ledger.known(i)]
+        again = {i for i in known if ledger.changed(i)}
+        if known:
+            changed = f"; {len(again)} changed since and are done again" if again else ""
+            self._options.tell(f"{self._output.path}: {len(known)} of {len(named)} files were done before{changed}.")
+        if self._options.retry_failed:
+            again |= set(ledger.bad())
+        return [i for i in named if i in again or not ledger.known(i)]
+
+    def _prepare(self, finished: bool) -> None:
+        """Make the folder of parts, and parts of the rows that only the finished table holds."""
+        folder = self._folder
+        with kept(folder.path):
+            folder.path.mkdir(exist_ok=True)
+            folder.clear()
+        folder.write(_SETTINGS, json.dumps(self._settings, indent=2))
+        if finished:
+            number, first = folder.next_number(), 0
+            for rows in self._output.rows():
+                stands = [self._ledger.stands(None, file, first + i) for i, file in enumerate(rows["file"].to_pylist())]
+                if any(stands):
+                    folder.commit(number, rows.filter(pa.array(stands)))
+                number, first = number + 1, first + len(rows)
+            enter(folder, self._ledger)
+        folder.write(_WHOLE, "")
+
+    def _summary(self, old: int) -> Summary:
+        ledger = self._ledger
+        named, failed = range(len(ledger.files)), sum(1 for _ in ledger.bad())
+        done = sum(ledger.newer_than(i, old) and not ledger.failed(i) for i in named)
+        return Summary(done, failed, len(named) - done - failed, ledger.others, self._output.some_failures())
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What differs, in a few words."""
+    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    told = [key for key in keys if not isinstance(wanted.get(key), (dict, list))] or keys
+    return ", ".join(f"{key} {_short(found.get(key))}, now {_short(wanted.get(key))}" for key in told)
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 20 else text[:12] + "…"

@@ -1,0 +1,219 @@
+"""What a worker does: a few files in hand one after the other, their rows kept as a part."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from featkit.errors import FeatkitError, ModelError, PluginError
+from featkit.parts.folder import Folder
+
+KEYS = pa.schema([("file", pa.string()), ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
+"""What says of which state of which file a row is."""
+
+TROUBLE = pa.schema([("stage", pa.string()), ("reason", pa.string()), ("hint", pa.string())])
+"""Why there is no row of a file; null where there is one."""
+
+MOST_VALUES = 1 << 22
+"""Numbers that are held before they are written, 16 to 32 MB."""
+
+
+class FileError(FeatkitError):
+    """A file that gives no row: the stage it failed in, the reason, and what to do."""
+
+    def __init__(self, stage: str, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.stage, self.reason, self.hint = stage, reason, hint
+
+
+class Work(Protocol):
+    """What is done with a file. It is pickled; what is costly to make is to be made once a process."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of a row, without those of `KEYS`."""
+
+    @property
+    def detail(self) -> str | None:
+        """Column of lists of structs that becomes a table of its own; in the main one stands their number."""
+
+    def __call__(self, path: str) -> Mapping[str, Any]:
+        """The row of one file, or `FileError`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Files for one worker."""
+
+    work: Work
+    folder: Folder
+    number: int
+    files: tuple[str, ...]
+    strict: bool
+    """Stop at the first file that fails."""
+    timeout: float
+    """Seconds for one file; a worker that takes longer ends itself."""
+    home: int
+    """Process that hands the tasks out."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a task: files that were done, seconds, and the first failure."""
+
+    files: int
+    seconds: float
+    first: str | None
+
+
+def part_schema(work: Work) -> pa.Schema:
+    """Columns of a part."""
+    return pa.schema([*KEYS, *TROUBLE, *work.schema])
+
+
+def widths(schema: pa.Schema) -> dict[str, int]:
+    """Numbers in an item of each column of lists: how long the lists are decides what a row weighs."""
+    return {field.name: _width(field.type.value_type) for field in schema if _is_list(field.type)}
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _width(kind: pa.DataType) -> int:
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size)
+    return int(kind.num_fields) if pa.types.is_struct(kind) else 1
+
+
+def do(task: Task) -> Report:
+    """Do a task and keep what came of it."""
+    _settle(task.home)
+    begun, count, first, rows = time.perf_counter(), 0, None, _Rows(task)
+    with task.folder.hand() as in_hand:
+        for path in task.files:
+            in_hand(path)
+            with _limited(task):
+                row = row_of(task.work, path)
+            rows.add(row)
+            count += 1
+            if row["reason"] is not None and first is None:
+                first = f"{row['file']}: {row['reason']}"
+                if task.strict:
+                    break
+        rows.commit()
+    return Report(count, time.perf_counter() - begun, first)
+
+
+class _Rows:
+    """Rows of a task until they are kept: at its end, or when they become too much to be held."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._rows, self._weight = task, list[Mapping[str, Any]](), 0
+        self._schema, self._lists = part_schema(task.work), widths(task.work.schema)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        lists = (len(row[name]) * width for name, width in self._lists.items() if row.get(name) is not None)
+        self._weight += len(self._schema) + sum(lists)
+        if self._weight > MOST_VALUES:
+            self.commit()
+
+    def commit(self) -> None:
+        if self._rows:
+            self._task.folder.commit(self._task.number, pa.Table.from_pylist(self._rows, self._schema))
+        self._rows, self._weight = [], 0
+
+
+def row_of(work: Work, path: str) -> dict[str, Any]:
+    """The row of one file as a part holds it: what came of it, or why nothing did."""
+    before = stamp(path)
+    try:
+        row = dict(work(path))
+        if stamp(path) != before:
+            raise FileError("open", "the file changed while it was read", "give the same command again")
+    except FileError as failure:
+        return trouble(path, before, failure)
+    except (ModelError, PluginError):  # not the fault of this file
+        raise
+    except Exception as error:  # one file costs one row, whatever a decoder or a model makes of it
+        return trouble(path, before, FileError("model", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+    return {**_keys(path, before), **dict.fromkeys(TROUBLE.names), **row}
+
+
+def trouble(path: str, of: tuple[int | None, int | None], failure: FileError) -> dict[str, Any]:
+    """The row of a file that gave none."""
+    told = (failure.stage, failure.reason, failure.hint)
+    return _keys(path, of) | dict(zip(TROUBLE.names, map(as_text, told), strict=True))
+
+
+def stamp(path: str) -> tuple[int | None, int | None]:
+    """Size and time of change of a file, ns: another stamp is another content. None where there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None, None
+    return found.st_size, max(-(1 << 63), min(found.st_mtime_ns, (1 << 63) - 1))
+
+
+def as_text(name: str) -> str:
+    r"""A name as tables can hold it: a byte that is no UTF-8 is written out.
+
+    Examples
+    --------
+    >>> as_text("caf\udce9.wav")
+    'caf\\udce9.wav'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _keys(path: str, of: tuple[int | None, int | None]) -> dict[str, Any]:
+    return {"file": as_text(path), "bytes": of[0], "mtime_ns": of[1]}
+
+
+@cache
+def _settle(home: int) -> None:
+    """In a process of its own: Ctrl-C is the parent's to handle, and a crash is told in a row, not on the screen."""
+    if _is_worker(home):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        faulthandler.disable()
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process within a second of its parent's death: nobody waits for it any more."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _is_worker(home: int) -> bool:
+    return os.getpid() != home and threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def _limited(task: Task) -> Iterator[None]:
+    """End this worker if the file takes too long, even where it hangs in foreign code."""
+    if not _is_worker(task.home):
+        yield
+        return
+    faulthandler.dump_traceback_later(task.timeout, exit=True, file=_nowhere())
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@cache
+def _nowhere() -> Any:
+    return open(os.devnull, "w")  # as long as the process lives

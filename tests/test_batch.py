@@ -1,0 +1,170 @@
+"""Prediction to tables: the rows are what the model says of each file and window, and each failure has its stage."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from joblib import parallel_config
+from speech import EMOTIONS, fitted, speech, write_wav
+
+from featkit import SERClassifier, load
+from featkit.audio import load as load_audio
+from featkit.batch import Predict, predict_files
+from featkit.errors import AudioError, DataError, ModelError
+from featkit.parts import SETTINGS_KEY, FileError, Options
+from featkit.stream import sliding
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    fitted().export(path, clips=speech().waves[:3])
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    (tmp_path / "a").mkdir()
+    waves = speech().waves[:4]
+    waves[2] = np.concatenate([waves[2], np.zeros(20_000, np.float32), waves[3]])  # a pause longer than a window
+    return [write_wav(tmp_path / "a" / f"{i}.wav", wave) for i, wave in enumerate(waves)]
+
+
+def test_a_file_in_one_go_is_judged_as_the_model_judges_it(tmp_path: Path, model: Path, files: list[str]) -> None:
+    found = predict_files(model, files, tmp_path / "o.parquet")
+    assert (found.done, found.failed, found.skipped) == (4, 0, 0)
+    table = pd.read_parquet(tmp_path / "o.parquet")
+    assert list(table.columns) == ["file", "label", *EMOTIONS, "seconds", "bytes", "mtime_ns"]
+    np.testing.assert_array_equal(table[list(EMOTIONS)], load(model).predict_proba(files))
+    assert table["label"].tolist() == list(load(model).predict(files))
+    assert table["seconds"].tolist() == [load_audio(file).size / 16_000 for file in files]
+    assert not (tmp_path / "o.segments.parquet").exists()
+
+
+def test_windows_are_those_of_sliding_and_a_file_is_their_mean(tmp_path: Path, model: Path, files: list[str]) -> None:
+    predict_files(model, files, tmp_path / "o.parquet", window=0.5, hop=0.2)
+    table, segments = pd.read_parquet(tmp_path / "o.parquet"), pd.read_parquet(tmp_path / "o.segments.parquet")
+    assert list(segments.columns) == ["file", "start", "end", "label", "reason", *EMOTIONS]
+    for file, rows in segments.groupby("file"):
+        want = sliding(load(model), load_audio(file), 0.5, 0.2)
+        assert rows["start"].tolist() == [segment.start for segment in want]
+        assert rows["end"].tolist() == [segment.end for segment in want]
+        assert rows["reason"].replace({np.nan: None}).tolist() == [segment.reason for segment in want]
+        judged = np.array([s.probabilities for s in want if s.probabilities is not None])
+        np.testing.assert_array_equal(rows.loc[rows["reason"].isna(), list(EMOTIONS)], judged)
+        (row,) = table[table["file"] == file].to_dict("records")
+        np.testing.assert_allclose([row[name] for name in EMOTIONS], judged.mean(axis=0), rtol=1e-6)
+        assert row["label"] == EMOTIONS[judged.mean(axis=0).argmax()]
+        assert row["segments"] == len(want)
+    silent = segments[segments["reason"] == "silence"]
+    assert len(silent) >= 1
+    assert silent["label"].isna().all()
+    assert silent[list(EMOTIONS)].isna().all(axis=None)
+
+
+def test_the_model_and_the_windows_stand_in_the_schema(tmp_path: Path, model: Path, files: list[str]) -> None:
+    predict_files(model, files, tmp_path / "o.parquet", window=1.0)
+    settings = json.loads(pq.read_schema(tmp_path / "o.parquet").metadata[SETTINGS_KEY])
+    assert (settings["window"], settings["hop"]) == (1.0, 1.0)
+    assert settings["recipe"] == load(model).recipe
+    assert len(settings["model"]) == 64
+    assert settings["featkit"] == load(model).recipe["featkit_version"]
+
+
+def test_each_failure_has_its_stage_a_reason_and_a_hint(tmp_path: Path, model: Path, files: list[str]) -> None:
+    folder = tmp_path / "a"
+    (folder / "text.wav").write_text("I am no audio")
+    (folder / "empty.wav").touch()
+    soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
+    soundfile.write(folder / "short.wav", np.full(100, 0.5), 16_000)
+    os.mkfifo(folder / "fifo.wav")
+    names = ["text", "empty", "silent", "short", "fifo", "missing"]
+    found = predict_files(model, [*files, *(folder / f"{name}.wav" for name in names)], tmp_path / "o.parquet")
+    assert (found.done, found.failed) == (4, 6)
+    failures = pd.read_csv(tmp_path / "o.failures.csv", keep_default_na=False)
+    assert failures["stage"].tolist() == ["decode", "open", "decode", "features", "open", "open"]
+    assert failures["reason"].str.contains(str(folder)).sum() == 0
+    assert "is text, not audio" in failures["reason"][0]
+    assert failures.iloc[1].tolist()[2:4] == ["the file is empty (0 bytes)", "copy or record it again"]
+    assert failures["reason"][3].startswith("has 100 samples")
+    assert failures["hint"][3].startswith("Drop the clip")
+
+
+def test_a_file_of_which_no_window_can_be_judged_is_a_failure(model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.full(100, 0.5), 16_000)
+    found = predict_files(model, [tmp_path / "short.wav"], tmp_path / "o.parquet", window=1.0)
+    assert "none of 1 windows could be judged: has 100 samples" in found.failures[0]
+
+
+def test_probabilities_that_are_not_finite_are_a_failure(
+    model: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featkit.runtime.Model.predict_proba", lambda *given: np.full((1, 3), np.nan, np.float32))
+    import hashlib
+
+    work = Predict(str(model), hashlib.sha256(model.read_bytes()).hexdigest(), EMOTIONS, None)
+    with pytest.raises(FileError, match="probabilities that are not finite") as failed:
+        work(files[0])
+    assert failed.value.stage == "model"
+
+
+def test_another_model_is_not_mixed_in(tmp_path: Path, model: Path, files: list[str]) -> None:
+    other = tmp_path / "other.onnx"
+    SERClassifier().fit(speech().waves[:12], speech().labels[:12], groups=speech().speakers[:12]).export(other)
+    predict_files(model, files[:2], tmp_path / "o.parquet")
+    with pytest.raises(DataError, match=r"o\.parquet: was made with other settings: model [0-9a-f]{12}…, now "):
+        predict_files(other, files, tmp_path / "o.parquet")
+    with pytest.raises(DataError, match=r"settings: hop none, now 0\.5, window none, now 1\.0\. Give the same ones"):
+        predict_files(model, files, tmp_path / "o.parquet", window=1.0, hop=0.5)
+    assert predict_files(model, files, tmp_path / "o.parquet").skipped == 2
+
+
+def test_a_model_that_changes_during_the_run_ends_it(tmp_path: Path, model: Path, files: list[str]) -> None:
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(model.read_bytes() + b"\n")
+    work = Predict(str(copy), "0" * 64, EMOTIONS, None)
+    with pytest.raises(ModelError, match=r"copy\.onnx: changed during the run"):
+        work(files[0])
+
+
+def test_settings_that_make_no_sense_are_told_before_the_first_file(
+    tmp_path: Path, model: Path, files: list[str]
+) -> None:
+    with pytest.raises(AudioError, match=r"The hop is 2\.0 s; it must lie between"):
+        predict_files(model, files, tmp_path / "o.parquet", window=1.0, hop=2.0)
+    with pytest.raises(ModelError, match=r"The window has 160 samples .* make it longer"):
+        predict_files(model, files, tmp_path / "o.parquet", window=0.01)
+    with pytest.raises(ModelError, match="there is no such model file"):
+        predict_files(tmp_path / "none.onnx", files, tmp_path / "o.parquet")
+    assert not (tmp_path / "o.parquet.parts").exists()
+
+
+def test_a_model_that_knows_speakers_is_refused(tmp_path: Path, files: list[str]) -> None:
+    path = tmp_path / "speaker.onnx"
+    classifier = SERClassifier(normalise="speaker")
+    classifier.fit(speech().waves, speech().labels, groups=speech().speakers).export(path)
+    with pytest.raises(ModelError, match="judges a clip beside the others of its speaker, and a table is made file by"):
+        predict_files(path, files, tmp_path / "o.parquet")
+
+
+def test_an_emotion_that_is_called_as_a_column_is_refused(tmp_path: Path, files: list[str]) -> None:
+    path, labels = tmp_path / "m.onnx", np.where(speech().labels == "anger", "label", speech().labels)
+    SERClassifier().fit(speech().waves, labels, groups=speech().speakers).export(path)
+    with pytest.raises(ModelError, match="calls an emotion 'label', which is a column of the table"):
+        predict_files(path, files, tmp_path / "o.parquet")
+
+
+def test_any_engine_of_joblib_gives_the_same_table(tmp_path: Path, model: Path, files: list[str]) -> None:
+    for name, engine in (("a", "threading"), ("b", "loky")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        with parallel_config(backend=engine):
+            predict_files(model, files, tmp_path / name / "o.parquet", window=0.5, options=Options(n_jobs=2))
+    for table in ("o.parquet", "o.segments.parquet"):
+        assert (tmp_path / "a" / table).read_bytes() == (tmp_path / "b" / table).read_bytes()

@@ -1,0 +1,162 @@
+"""``featkit predict -o``: what it says, its exit codes, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+from speech import fitted, speech, write_wav
+
+from featkit.cli import cli
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, ["predict", *map(str, words)], prog_name="featkit")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    fitted().export(path, clips=speech().waves[:3])
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    for i, name in enumerate(["a.wav", "b/a.wav", "b/c/ü 2.wav"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_wav(folder / name, speech().waves[i])
+    return folder
+
+
+def test_a_folder_is_searched_to_its_depths_and_the_last_line_counts(tmp_path: Path, model: Path, clips: Path) -> None:
+    (clips / "b" / "loop").symlink_to(clips)
+    result = run(model, clips, "-o", tmp_path / "o.parquet", "--window", 0.5, "--hop", 0.25)
+    assert (result.exit_code, result.output) == (0, f"{tmp_path}/o.parquet: 3 done, 0 failed, 0 skipped\n")
+    files = [str(clips / name) for name in ("a.wav", "b/a.wav", "b/c/ü 2.wav")]
+    assert pd.read_parquet(tmp_path / "o.parquet")["file"].tolist() == files
+    assert set(pd.read_parquet(tmp_path / "o.segments.parquet")["file"]) == set(files)
+    again = run(model, clips, "-o", tmp_path / "o.parquet", "--window", 0.5, "--hop", 0.25)
+    assert again.stdout == f"{tmp_path}/o.parquet: 0 done, 0 failed, 3 skipped\n"
+    assert again.stderr == f"{tmp_path}/o.parquet: 3 of 3 files were done before.\n"
+
+
+def test_files_that_came_since_are_added(tmp_path: Path, model: Path, clips: Path) -> None:
+    run(model, clips, "-o", tmp_path / "o.csv")
+    write_wav(clips / "new.wav", speech().waves[5])
+    result = run(model, clips, "-o", tmp_path / "o.csv")
+    assert result.stdout.endswith("o.csv: 1 done, 0 failed, 3 skipped\n")
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 4
+    (clips / "a.wav").unlink()
+    result = run(model, clips, "-o", tmp_path / "o.csv")
+    assert result.stderr.endswith("o.csv: 1 rows of files that were not named this time stay.\n")
+
+
+def test_bad_files_are_counted_and_some_are_shown(tmp_path: Path, model: Path, clips: Path) -> None:
+    for i in range(12):
+        (clips / f"{i:02d}.wav").touch()
+    result = run(model, clips, "-o", tmp_path / "o.parquet")
+    assert result.exit_code == 1
+    assert result.stdout == f"{tmp_path}/o.parquet: 3 done, 12 failed, 0 skipped\n"
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"  {clips}/00.wav: the file is empty (0 bytes)"
+    assert lines[10:] == ["  … and 2 more", f"{tmp_path}/o.failures.csv has them all; --retry-failed tries them again."]
+    soundfile.write(clips / "00.wav", np.array(speech().waves[7]), 16_000)
+    again = run(model, clips, "-o", tmp_path / "o.parquet", "--retry-failed")
+    assert (again.exit_code, again.stdout.rpartition(": ")[2]) == (1, "1 done, 11 failed, 3 skipped\n")
+
+
+def test_strict_ends_with_the_first_bad_file(tmp_path: Path, model: Path, clips: Path) -> None:
+    (clips / "0.wav").touch()
+    result = run(model, clips, "-o", tmp_path / "o.parquet", "--strict")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {clips}/0.wav: the file is empty (0 bytes). This is the first failure")
+    assert result.stderr.count("\n") == 1
+
+
+def test_another_model_is_refused_in_one_line_and_taken_with_overwrite(
+    tmp_path: Path, model: Path, clips: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    fitted("logmel").export(other, clips=speech().waves[:3])
+    run(model, clips, "-o", tmp_path / "o.parquet")
+    result = run(other, clips, "-o", tmp_path / "o.parquet")
+    assert result.exit_code == 1
+    assert "o.parquet: was made with other settings: model" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert run(other, clips, "-o", tmp_path / "o.parquet", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--window", "1"], "--window is for tables; name one with -o."),
+        (["--retry-failed"], "--retry-failed is for tables"),
+        (["-j", "2"], "--jobs is for tables"),
+        (["-o", "o.txt"], "--output must end in .parquet or .csv; it is 'o.txt'."),
+        (["-o", "o.csv", "--hop", "1"], "give their length with --window"),
+        (["-o", "o.csv", "--format", "csv"], "--format and --speaker are for what is printed"),
+        (["-o", "o.csv", "--speaker", "one"], "--format and --speaker are for what is printed"),
+        (["-o", "o.csv", "--jobs", "0"], "0 workers do nothing"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], message: str) -> None:
+    result = run("m.onnx", "a.wav", *words)
+    assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_without_pyarrow_the_pip_line_is_given(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(sys.modules):
+        if name == "featkit.batch" or name.startswith("featkit.parts"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run(model, clips, "-o", tmp_path / "o.csv")
+    assert (result.exit_code, "pip install 'featkit[parquet]'" in result.stderr) == (1, True), result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, model: Path, clips: Path) -> None:
+    for i in range(400):
+        (clips / f"{i}.wav").hardlink_to(clips / "a.wav")
+    words = [sys.executable, "-m", "featkit", "predict", model, clips, "-o", tmp_path / "o.parquet", "--jobs", "2"]
+    words += ["--window", "0.2", "--hop", "0.02"]
+    process = subprocess.Popen(
+        [str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for _ in range(1_200):
+        if list(tmp_path.glob("o.parquet.parts/*.arrow")):
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err == f"Stopped. What is done is kept beside {tmp_path}/o.parquet; the same command goes on from there.\n"
+    assert list(tmp_path.glob("o.parquet.parts/*.arrow"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_a_name_that_is_no_text_is_predicted(tmp_path: Path, model: Path, clips: Path) -> None:
+    os.rename(os.fsencode(clips / "a.wav"), os.fsencode(clips) + b"/\xff.wav")
+    result = run(model, clips, "-o", tmp_path / "o.parquet")
+    assert result.stdout.endswith("o.parquet: 3 done, 0 failed, 0 skipped\n")
+    assert f"{clips}/\\udcff.wav" in pd.read_parquet(tmp_path / "o.parquet")["file"].tolist()
+
+
+def test_a_bar_is_shown_on_a_terminal(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["featkit.cli.predict"], "live", lambda: True)
+    result = run(model, clips, "-o", tmp_path / "o.parquet")
+    assert "| 3/3 [" in result.stderr
