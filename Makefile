@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.stamp  ## environment, install, and the main job on the synthetic corpus
@@ -17,6 +17,10 @@ check: .venv/test.stamp  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks/*.py
+
+docs: .venv/docs.stamp  ## the documentation site, warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html; with search: $(BIN)/mkdocs serve"
 
 # The folder with emodb/ and ravdess/, as for the tests.
 DATA ?= $(or $(FEATKIT_DATA),../shared/data)
@@ -43,3 +47,8 @@ $(BIN)/python:
 	@echo "Installing featkit and its test extras into .venv (once) ..."
 	$(PIP) --editable '.[test]'
 	@touch $@ .venv/demo.stamp
+
+.venv/docs.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing featkit and what builds its documentation into .venv (once) ..."
+	$(PIP) --editable '.[docs]'
+	@touch $@

@@ -54,6 +54,8 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
         groups
             (n,) speakers, or None. Whatever is held out inside ``fit`` must be held out by speaker.
 
+        Notes
+        -----
         Two more are given to a ``fit`` that takes them: ``copies``, (n,) sequences of varied copies of each clip, of
         which none may be validated on (a ``fit`` without it is given the copies as further clips), and
         ``checkpoint``, a file to write after every epoch and to go on from where it exists.

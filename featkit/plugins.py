@@ -34,6 +34,9 @@ _EXTRAS = {
     "websockets": "serve",
     "python_multipart": "serve",
     "sounddevice": "live",
+    "litert_torch": "mobile",
+    "ai_edge_litert": "mobile",
+    "ai_edge_quantizer": "mobile",
 }
 
 

@@ -68,6 +68,8 @@ class Wav2Vec2(FeatureExtractor):
     local_files_only
         Never ask the hub. It is not asked either for a directory, or for a name that was downloaded before.
 
+    Notes
+    -----
     The wave is normalised to mean 0 and variance 1 over the clip, as the model's preprocessor_config.json says
     (``do_normalize``; without that file it is, as by transformers' own feature extractor).
 
