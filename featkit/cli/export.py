@@ -3,42 +3,125 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from featkit.cli.common import (
     audio_files,
+    live,
     option,
+    report_failures,
     save,
 )
 from featkit.errors import DataError
 
+if TYPE_CHECKING:
+    from featkit.deploy.clips import Clips
+    from featkit.runtime import Model
+
+# Name of each form → suffix of the file that is written; none for a folder. featkit.deploy, heavy, has the same.
+FORMS = {
+    "onnx": ".onnx", "onnx-int8": ".onnx", "onnx-int8-static": ".onnx", "ort": ".ort", "tflite": "",
+    "tflite-int8": "", "tflite-int8-full": "", "web": "",
+}  # fmt: skip
+
 
 @click.command()
-@option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.onnx")
-@click.argument("estimator", type=click.Path(path_type=Path))
-@click.argument("check", nargs=-1, type=click.Path(path_type=Path))
-def export(output: Path, estimator: Path, check: tuple[Path, ...]) -> None:
-    """Turn a saved ESTIMATOR into one ONNX file.
+@option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="A file, or a folder for tflite and web."
+)
+@option("--to", "form", type=click.Choice(list(FORMS)), default="onnx", help="What to write.")
+@option("--data", metavar="CORPUS", help="Labelled clips on which a form is judged, as for featkit evaluate.")
+@option(
+    "--max-drop", default=2.0, type=click.FloatRange(0, 100), metavar="POINTS",
+    help="Points of UA that may be lost; without labels, per cent of clips whose label may change.",
+)  # fmt: skip
+@option("--seconds", default=3.0, type=float, metavar="S", help="Length of the input of tflite forms.")
+@option("--runtime", type=click.Path(path_type=Path), help="For web: folder of the npm package onnxruntime-web.")
+@option("--cdn", is_flag=True, help="For web: let browsers fetch onnxruntime-web from a CDN.")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+def export(
+    output: Path, form: str, data: str | None, max_drop: float, seconds: float, runtime: Path | None, cdn: bool,
+    source: Path, clips: tuple[Path, ...],
+) -> None:  # fmt: skip
+    """Turn a saved estimator into one ONNX file, or that file into a smaller or mobile form.
 
-    The ESTIMATOR is a fitted SERClassifier, saved by featkit fit or by joblib.dump.
-    The exported model must answer as the estimator on the CHECK clips (default: one training clip of each class).
+    For --to onnx the SOURCE is a fitted SERClassifier, saved by featkit fit or by joblib.dump; for all others it is the
+    exported model. Both are asked on the CLIPS (for onnx by default one training clip of each class) or on --data, and
+    nothing is written that answers too differently.
     A joblib file can run code when it is opened: open only files that you or people you trust have made.
 
     \b
     featkit export estimator.joblib -o model.onnx
-    featkit export estimator.joblib clips/ -o model.onnx
+    featkit export model.onnx --to onnx-int8 --data emodb:PATH -o small.onnx
+    featkit export model.onnx --to tflite-int8 --data emodb:PATH -o phone/
+    featkit export model.onnx --to web -o page/
     """
+    if FORMS[form] and output.suffix != FORMS[form]:
+        raise click.UsageError(f"--output must end in {FORMS[form]}; it is '{output}'.")
+    if not FORMS[form] and output.suffix in (".onnx", ".ort", ".tflite"):
+        raise click.UsageError(f"--output is a folder for {form}; it is '{output}'.")
+    for flag, given, fits in (
+        ("--runtime and --cdn are", runtime or cdn, form == "web"),
+        ("--data is", data, form not in ("onnx", "web")),
+        ("--seconds is", seconds != 3, form.startswith("tflite")),
+        ("CLIPS are", clips, form != "web" and not data),
+    ):
+        if given and not fits:
+            raise click.UsageError(f"{flag} not for --to {form}{' beside --data' if data and clips else ''}.")
+    if form == "onnx":
+        _estimator(source, output, clips)
+    elif form == "web":
+        _web(source, output, runtime, cdn)
+    else:
+        _convert(source, form, output, data, clips, max_drop, seconds)
+
+
+def _estimator(source: Path, output: Path, check: tuple[Path, ...]) -> None:
     import joblib
 
     from featkit.classifier import Recogniser
 
-    if output.suffix != ".onnx":
-        raise click.UsageError(f"--output must end in .onnx; it is '{output}'.")
+    if source.suffix in (".onnx", ".ort"):
+        raise DataError(f"{source}: is exported already; say what to make of it, as in --to onnx-int8.")
     try:
-        classifier = joblib.load(estimator)
+        classifier = joblib.load(source)
     except Exception as error:
-        raise DataError(f"{estimator}: cannot be opened as a joblib file ({type(error).__name__}).") from error
+        raise DataError(f"{source}: cannot be opened as a joblib file ({type(error).__name__}).") from error
     if not isinstance(classifier, Recogniser):
-        raise DataError(f"{estimator}: holds a {type(classifier).__name__}, not an estimator of featkit.")
+        raise DataError(f"{source}: holds a {type(classifier).__name__}, not an estimator of featkit.")
     save(classifier, output, audio_files(check) if check else None, None)
+
+
+def _web(source: Path, output: Path, runtime: Path | None, cdn: bool) -> None:
+    from featkit.deploy.web import write_web
+
+    report = write_web(source, output, runtime=runtime, cdn=cdn)
+    click.echo(f"{report.path}: {report.n_bytes / 1e6:.1f} MB of static files; the model runs inside the browser")
+
+
+def _convert(
+    source: Path, form: str, output: Path, data: str | None, files: tuple[Path, ...], max_drop: float, seconds: float
+) -> None:  # fmt: skip
+    from featkit.deploy.convert import convert, require_possible
+
+    model = require_possible(source, form, output).model
+    clips = _clips(model, data, files)
+    report = convert(source, form, output, clips=clips, max_drop=max_drop, seconds=seconds)
+    click.echo(f"{report.path}: {report.n_bytes / 1000:.0f} kB. {report.told}\n\n{report.comparison.table()}")
+    if report.comparison.windows_cost:
+        click.echo(f"Note: {report.comparison.windows_cost}; --seconds changes it.", err=True)
+    failures = clips.failures if clips else ()
+    report_failures([(failure.clip, failure.reason) for failure in failures], len(clips or ()))
+
+
+def _clips(model: Model, data: str | None, files: tuple[Path, ...]) -> Clips | None:
+    from featkit.deploy.clips import of_corpus, of_files
+
+    if data:
+        from featkit.corpus import read_corpus
+
+        return of_corpus(read_corpus(data, progress=live()), model)
+    return of_files(audio_files(files), model) if files else None

@@ -1,0 +1,101 @@
+"""The exported model.onnx that every other form is made of, and where its features end and its network begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from featkit.errors import ExportError
+from featkit.runtime import Model, load
+
+PROBABILITIES = "probabilities"
+
+PRODUCTS = ("Conv", "Gemm", "LSTM", "MatMul")
+"""Operators with weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model file that `featkit.export.export` wrote."""
+
+    path: Path
+    model: Model
+    proto: onnx.ModelProto
+    """Every node has the name of its first output."""
+    network: frozenset[str]
+    """Values behind the features: what may be quantised. MFCC in 8 bits change labels."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+
+def read_source(path: Path) -> Source:
+    """Read an exported model.
+
+    Raises
+    ------
+    ExportError
+        A joblib file is given: export it to ONNX first.
+    ModelError
+        The file is missing, damaged, or not featkit's.
+    """
+    if path.suffix == ".joblib":
+        raise ExportError(
+            f"{path}: is a saved estimator; all other forms are made of the exported model. First: "
+            f"featkit export {path} -o {path.with_suffix('.onnx')}"
+        )
+    if path.suffix == ".ort":
+        raise ExportError(f"{path}: is already made for onnxruntime; name the model.onnx that it was made of.")
+    model = load(path)
+    proto = onnx.load(path)
+    named = named_nodes(proto.graph.node)
+    return Source(path, model, proto, frozenset(_behind_features(named, model)))
+
+
+def require_wave(source: Source, what: str) -> None:
+    """Refuse a model that does not start at the waveform."""
+    if source.model.normalise:
+        raise ExportError(
+            f"{source.path}: judges a clip beside the others of its speaker (normalise='speaker'), which {what} cannot "
+            "do; train without --normalise."
+        )
+    if source.model.inputs != ["wave"]:
+        features = ", ".join(name for name in source.model.inputs if name != "wave")
+        raise ExportError(
+            f"{source.path}: starts at features ({features}) that featkit computes and a graph cannot; {what} needs a "
+            "model that reads the waveform: train with mfcc39 or logmel."
+        )
+
+
+def named_nodes(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes, each called as its first output: names that no optimiser makes twice."""
+    found = list(nodes)
+    for node in found:
+        node.name = node.output[0]
+    return found
+
+
+def above(nodes: Sequence[onnx.NodeProto], values: set[str]) -> set[str]:
+    """``values`` and all that they are computed of. Nodes stand in order of computation."""
+    found = set(values)
+    for node in reversed(nodes):
+        if found & set(node.output):
+            found |= set(node.input)
+    return found
+
+
+def _behind_features(nodes: Sequence[onnx.NodeProto], model: Model) -> set[str]:
+    """Values that depend on features, and are none."""
+    views = tuple({f"_{member['view']}" for member in model.recipe["members"]})
+    found = {name for name in model.inputs if name != "wave"}
+    for node in nodes:
+        # Where a backend's graph was joined, one Identity feeds its input, "…_frames", with the features.
+        joined = node.op_type == "Identity" and node.output[0].endswith(views) and node.input[0].endswith(views)
+        if joined or found & set(node.input):
+            found |= set(node.output)
+    return found
