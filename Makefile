@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test test-mobile check docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo.stamp  ## environment, install, and the main job on the synthetic corpus
@@ -11,6 +11,9 @@ demo: .venv/demo.stamp  ## environment, install, and the main job on the synthet
 
 test: .venv/test.stamp  ## environment with the test extras, and the whole suite
 	$(BIN)/python -m pytest
+
+test-mobile: .venv-mobile/stamp  ## the TFLite forms, whose converter needs an environment of its own
+	.venv-mobile/bin/python -m pytest tests/deploy/test_tflite.py
 
 check: .venv/test.stamp  ## lint, format and types
 	$(BIN)/ruff check .
@@ -32,7 +35,7 @@ bench: .venv/test.stamp  ## speed against librosa and the training libraries in 
 		echo "No table of scores: there is neither emodb nor ravdess in '$(DATA)'. Name their folder: make bench DATA=PATH")
 
 clean:  ## remove the environment and everything that is made
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache featkit-demo
+	rm -rf .venv .venv-mobile build dist .mypy_cache .pytest_cache .ruff_cache featkit-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -51,4 +54,12 @@ $(BIN)/python:
 .venv/docs.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing featkit and what builds its documentation into .venv (once) ..."
 	$(PIP) --editable '.[docs]'
+	@touch $@
+
+# The converter wants an older typing-extensions than constraints.txt has, so only what decides numbers is pinned.
+.venv-mobile/stamp: pyproject.toml constraints.txt
+	@echo "Installing featkit with the converter for phones into .venv-mobile (once; about 2.3 GB) ..."
+	$(PYTHON) -m venv .venv-mobile
+	grep -E '^(anyio|hypothesis|numpy|onnx|onnxruntime|pytest|pytest-randomly|scikit-learn|scipy|soxr|torch)==' constraints.txt >.venv-mobile/pins.txt
+	.venv-mobile/bin/python -m pip --disable-pip-version-check install --quiet --constraint .venv-mobile/pins.txt --editable '.[mobile]' pytest pytest-randomly hypothesis
 	@touch $@

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import ismodule
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,9 @@ from featkit.extraction import clip_list, extract_one
 from featkit.features.base import Bundle, Features, stack
 from featkit.files import replacing
 from featkit.graph import GraphBuilder, session
-from featkit.runtime import RECIPE_FORMAT, RECIPE_KEY, Model
+from featkit.modelfile import canary
+from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY
+from featkit.runtime import Model, parts_of
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
@@ -77,6 +81,8 @@ def export(
     ------
     ExportError
         A probability differs by more than 1e-4, or a label differs, on any of the clips.
+    ModelError
+        The graph has an operator that `featkit.load` refuses (`featkit.modelfile.contents.OPERATORS`).
     """
     from sklearn.utils.validation import check_is_fitted
 
@@ -97,23 +103,46 @@ def export(
         "data": members[0].data_ | ({"corpora": list(corpora)} if corpora else {}),
         "scores": scores,
         "licence": sorted(licences),
+        "canary": {"versions": _versions(members, fronts)},
     }
-    entry = model.metadata_props.add()
-    entry.key, entry.value = RECIPE_KEY, json.dumps(recipe, sort_keys=True, default=_plain)
+    _set_recipe(model, recipe)
     onnx.checker.check_model(model)
+    made = renew_canary(model)
 
     content = model.SerializeToString()
     # Training files that were moved since are no obstacle; clips that are named now must be there.
     checked = [clip for clip in members[0].check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
     checked = checked or _made_speech()
-    made = Model(content, "the exported model")
     difference = _prove(classifier, made, checked)
     inputs = [value.name for value in model.graph.input]
-    card = model_card(json.loads(entry.value), inputs, path.name, len(content), _latency(made, checked))
+    card = model_card(made.recipe, inputs, path.name, len(content), _latency(made, checked))
     for place, what in ((path, content), (path.with_suffix(".md"), card.encode())):
         with replacing(place) as draft:
             draft.write_bytes(what)
     return ExportReport(path, tuple(inputs), len(content), len(checked), difference)
+
+
+def renew_canary(model: onnx.ModelProto) -> Model:
+    """Ask an exported graph about the test sound (`featkit.modelfile.canary`), and write its answer into its recipe.
+
+    For a graph that was changed on purpose, as by quantisation: `featkit.load` refuses one that answers otherwise than
+    its recipe tells. ``model`` is changed in place; the model is returned as `featkit.load` would.
+
+    Raises
+    ------
+    ModelError
+        It is not featkit's, or holds what `featkit.load` refuses.
+    """
+    made = Model(model.SerializeToString(), "the exported model", check=False)
+    made.recipe["canary"] |= made.heard()
+    _set_recipe(model, made.recipe)
+    return made
+
+
+def _set_recipe(model: onnx.ModelProto, recipe: dict[str, Any]) -> None:
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    entries[RECIPE_KEY] = json.dumps(recipe, sort_keys=True, default=_plain)
+    onnx.helper.set_model_props(model, entries)
 
 
 def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:
@@ -238,6 +267,18 @@ def _compare(classifier: Recogniser, expected: Any, got: Any, labels: Any) -> fl
             f"(allowed {TOLERANCE:g}), labels on {len(changed)} of {len(trained)} clips. Nothing was written."
         )
     return difference
+
+
+def _versions(members: Sequence[SERClassifier], fronts: Sequence[_Front]) -> dict[str, str]:
+    """Of the packages that decide what the model answers: where features are no graph, what their module imports."""
+    packages = {"featkit", "numpy", "onnxruntime", "soxr"}
+    for member, front in zip(members, fronts, strict=True):
+        for part in parts_of(member.extractor_) if front.graph is None else ():
+            home = type(part).__module__
+            values = vars(sys.modules[home]).values() if home in sys.modules else ()
+            names = [home, *(value.__name__ for value in values if ismodule(value))]
+            packages |= {name.partition(".")[0] for name in names}
+    return canary.installed(packages)
 
 
 def _settings(backend: Backend) -> dict[str, Any]:

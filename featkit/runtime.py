@@ -1,27 +1,27 @@
 """Deployment side: a model file → probabilities. A leaf: numpy, onnxruntime and the door for audio.
 
-A model whose features are no graph (openSMILE) also loads its extractor, by its installed name.
+A model whose features are no graph (openSMILE) also loads its extractor, by its installed name. A file is not
+trusted: it is looked through before onnxruntime reads it, and what it computes has a limit of memory.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
-from featkit.errors import FeatureError, ModelError
-from featkit.features.base import View, extractor_from_spec, hash_spec
+from featkit.audio import Wave, as_wave, at_least, name_of
+from featkit.errors import AudioError, FeatureError, ModelError
+from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec
+from featkit.modelfile import canary
+from featkit.modelfile.contents import MAX_BYTES, check_contents
+from featkit.modelfile.recipe import read_recipe
+from featkit.modelfile.session import open_session, reason, time_limit, told
 from featkit.normalise import RunningSpeaker, standardised, statistics_of
-
-RECIPE_KEY = "featkit"
-RECIPE_FORMAT = 2
 
 SPEAKER_PRIOR = {"frames": 3_000, "functionals": 10}
 """How many frames or clips the training speakers count for beside a new voice: half a minute of speech."""
@@ -40,14 +40,18 @@ class Model:
         Everything the file says of itself: members with features and backend, training data, scores, licence.
     """
 
-    def __init__(self, content: bytes, name: str) -> None:
-        self._session = _session(content, name)
-        self.recipe = _recipe(self._session, name)
+    def __init__(self, content: bytes, name: str, *, check: bool = True) -> None:
+        check_contents(content, name)
+        self._name, self._options = name, None  # of a run: it has no limit of time but when the model is loaded
+        self._session = open_session(content, name)
+        self.recipe = read_recipe(self._session, name)
         self.labels: list[str] = self.recipe["labels"]
         members = {member["input"]: member for member in self.recipe["members"]}
         self.inputs: list[str] = list(members)
         self._readers = {key: _Reader(member, self.recipe, name) for key, member in members.items() if key != "wave"}
         self.normalise: str | None = self.recipe["members"][0]["normalise"]
+        if check:  # all but a file that is being made
+            self._check()
 
     def predict_proba(self, clips: Sequence[Any], speakers: Sequence[Any] | None = None) -> npt.NDArray[np.float32]:
         """Probabilities of each emotion. A list of paths or waves (n_samples,) at 16 000 Hz -> (n, classes).
@@ -59,7 +63,7 @@ class Model:
             raise ModelError(f"Give a list of clips: [{str(clips)!r}].")
         if self.normalise:
             return self._by_speaker(clips, speakers)
-        rows = [self._run(self._values(clip, name_of(clip, i))) for i, clip in enumerate(clips)]
+        rows = [self._run(self._values(clip, where), where) for where, clip in _named(clips)]
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
 
     def follow(self, prior: float | None = None) -> Follower:
@@ -84,10 +88,48 @@ class Model:
         wave = at_least(wave, short, pad_short, where)
         return {key: self._readers[key](wave, where) if key in self._readers else wave for key in self.inputs}
 
-    def _run(self, values: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def _run(self, values: dict[str, npt.NDArray[np.float32]], where: str) -> npt.NDArray[np.float32]:
         feed = {key: value[None] for key, value in values.items()}
-        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], feed)[0]
-        return probabilities
+        return self._ask("probabilities", feed, (1, len(self.labels)), where)
+
+    def _ask(
+        self, output: str, feed: dict[str, npt.NDArray[np.float32]], shape: tuple[int, ...], where: str
+    ) -> npt.NDArray[np.float32]:  # fmt: skip
+        """One output of the graph, which must have this shape."""
+        try:
+            answer: npt.NDArray[np.float32] = self._session.run([output], feed, self._options)[0]
+        except Exception as error:  # onnxruntime's exceptions have no common base class
+            raise AudioError(f"{where}: the model gives no answer ({reason(error)}); try a shorter piece.") from None
+        if answer.shape != shape:
+            raise AudioError(f"{where}: the model gives {output} of shape {answer.shape}; export it again.")
+        return answer
+
+    def heard(self) -> dict[str, Any]:
+        """What the model answers to the test sound, as its recipe keeps it."""
+        where = "the test sound"
+        values = self._values(canary.sound(self.recipe["min_samples"]), where)
+        try:
+            with time_limit() as self._options, np.errstate(all="ignore"):  # what is no number is told below
+                rows = self.follow()._judge(values, where) if self.normalise else self._run(values, where)
+        finally:
+            self._options = None
+        return canary.answered(values, rows[0])
+
+    def _check(self) -> None:
+        """Refuse a model that answers otherwise than where it was exported."""
+        expected = self.recipe["canary"]
+        try:
+            problem = canary.difference(expected, self.heard())
+        except (AudioError, FeatureError) as error:
+            problem = str(error).rstrip(".")
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+            raise ModelError(f"{self._name}: its recipe is damaged ({reason(error)}); export it again.") from None
+        if problem:
+            others = told(canary.other_versions(expected["versions"]), 200)
+            made = f"It was made with {others}: install that" if others else "It was changed: copy it again"
+            raise ModelError(
+                f"{self._name}: does not answer as where it was exported: {problem}. {made}, or export it anew."
+            )
 
     def _by_speaker(self, clips: Sequence[Any], speakers: Sequence[Any] | None) -> npt.NDArray[np.float32]:
         if speakers is None or len(speakers) != len(clips):
@@ -96,9 +138,10 @@ class Model:
                 "each clip, or follow one speaker clip by clip with Model.follow()."
             )
         (key,) = self.inputs
-        values = [self._values(clip, name_of(clip, i))[key] for i, clip in enumerate(clips)]
+        values = [self._values(clip, where)[key] for where, clip in _named(clips)]
         about = statistics_of(values, speakers)
-        rows = [self._run({key: standardised(value, about[who])}) for value, who in zip(values, speakers, strict=True)]
+        judged = zip(_named(clips), values, speakers, strict=True)
+        rows = [self._run({key: standardised(value, about[who])}, where) for (where, _), value, who in judged]
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
 
     def __repr__(self) -> str:
@@ -114,14 +157,18 @@ class Follower:
         (member,) = model.recipe["members"]
         (value,) = model._session.get_inputs()
         shape = [1, *(100 if isinstance(axis, str) else axis for axis in value.shape[1:])]  # any features will do
-        (population,) = model._session.run(["population"], {value.name: np.zeros(shape, dtype=np.float32)})
+        features = np.zeros(shape, dtype=np.float32)
+        population = model._ask("population", {value.name: features}, (2, shape[-1]), "the training speakers")
         self._voice = RunningSpeaker(population, SPEAKER_PRIOR[member["view"]] if prior is None else prior)
 
     def predict_proba(self, clip: Any) -> npt.NDArray[np.float32]:
         """Probabilities of one clip, path or wave (n_samples,), that is heard now. -> (classes,)."""
-        values = self._model._values(clip, name_of(clip, 0))
-        found: npt.NDArray[np.float32] = self._model._run({key: self._voice(value) for key, value in values.items()})[0]
+        where = name_of(clip, 0)
+        found: npt.NDArray[np.float32] = self._judge(self._model._values(clip, where), where)[0]
         return found
+
+    def _judge(self, values: dict[str, npt.NDArray[np.float32]], where: str) -> npt.NDArray[np.float32]:
+        return self._model._run({key: self._voice(value) for key, value in values.items()}, where)
 
 
 class _Reader:
@@ -130,12 +177,17 @@ class _Reader:
     def __init__(self, member: dict[str, Any], recipe: dict[str, Any], name: str) -> None:
         try:
             self._extractor = extractor_from_spec(member["features"])
-        except FeatureError as error:
-            raise ModelError(f"{name}: {error}") from None
-        if self._extractor.spec_hash != member["feature_hash"]:
+            for part in parts_of(self._extractor):
+                if "local_files_only" in part.get_params():  # a file may name weights, but have none downloaded
+                    part.set_params(local_files_only=True)
+                part.check()
+            installed = self._extractor.spec_hash
+        except (AttributeError, FeatureError) as error:
+            raise ModelError(f"{name}: {told(error, 500)}") from None
+        if installed != member["feature_hash"]:
             raise ModelError(
                 f"{name}: was trained on {self._extractor.name} with specification {member['feature_hash']}; "
-                f"the installed one is {self._extractor.spec_hash}. Install the featkit and plug-in versions it "
+                f"the installed one is {installed}. Install the featkit and plug-in versions it "
                 f"was trained with (featkit {recipe['featkit_version']}), or train again."
             )
         self._view: View = member["view"]
@@ -145,75 +197,32 @@ class _Reader:
 
 
 def load(path: str | os.PathLike[str]) -> Model:
-    """Read a model that `SERClassifier.export` wrote. No code from the file is run.
+    """Read a model that `SERClassifier.export` wrote. No code from the file is run, and it names no other files.
+
+    The model is asked about a sound made by formula, and must answer as where it was exported. What it may hold and
+    take is in `featkit.modelfile`.
 
     Raises
     ------
     ModelError
-        The file is missing, damaged, not featkit's, of a newer format, or was trained on other features than are
-        installed.
+        The file is missing, damaged, not featkit's, of another format, holds what no model needs, was trained on other
+        features than are installed, or answers otherwise than where it was exported.
     PluginError
         Its features need a package that is not installed.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file.")
+    if (size := path.stat().st_size) >= MAX_BYTES:
+        raise ModelError(f"{path}: has {size / 2**30:.1f} GB, and no ONNX file has 2; name the model itself.")
     return Model(path.read_bytes(), str(path))
 
 
-def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # A model may keep its weights in other files. Ours never do, and one that names files to read is refused: no file
-    # lies below the null device.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common base class
-        reason = f"{error}\n".splitlines()[0].rpartition(" : ")[2][:120]
-        raise ModelError(f"{name}: is damaged or not an ONNX model ({reason}); copy or export it again.") from None
+def _named(clips: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Each clip, and how it is called in messages."""
+    return ((name_of(clip, i), clip) for i, clip in enumerate(clips))
 
 
-def _recipe(session: onnxruntime.InferenceSession, name: str) -> dict[str, Any]:
-    text = session.get_modelmeta().custom_metadata_map.get(RECIPE_KEY)
-    if text is None:
-        raise ModelError(f"{name}: is an ONNX model, but not one that featkit wrote: it holds no recipe.")
-    try:
-        recipe: dict[str, Any] = json.loads(text)
-        form = recipe["format"]
-        if form == RECIPE_FORMAT and not _describes(recipe, session):
-            raise ValueError("its parts contradict each other")
-        other = "Update featkit" if form > RECIPE_FORMAT else "Export it again"
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ModelError(f"{name}: its recipe is damaged ({error}); export it again.") from None
-    if form != RECIPE_FORMAT:
-        raise ModelError(f"{name}: has recipe format {form}; this featkit reads {RECIPE_FORMAT}. {other}.")
-    return recipe
-
-
-def _describes(recipe: dict[str, Any], session: onnxruntime.InferenceSession) -> bool:
-    """Whether the recipe fits its own graph, and what is used of it later is of the right kind."""
-    kinds = {"min_samples": int, "pad_short": bool, "featkit_version": str, "data": dict, "licence": list}
-    outputs = [value.name for value in session.get_outputs()]
-    members = recipe["members"]
-    normalised = [member["normalise"] for member in members if member["normalise"]]
-    return (
-        all(isinstance(recipe[key], kind) for key, kind in kinds.items())
-        and {value.name for value in session.get_inputs()} == {member["input"] for member in members}
-        and outputs == ["label", "probabilities", *(["population"] if normalised else [])]
-        and session.get_outputs()[1].shape[1] == len(recipe["labels"])
-        and isinstance(recipe["scores"], dict | None)
-        and recipe["sample_rate"] == SAMPLE_RATE
-        and normalised in ([], ["speaker"])
-        and (not normalised or len(members) == 1)
-        and all(_describes_member(member) for member in members)
-    )
-
-
-def _describes_member(member: dict[str, Any]) -> bool:
-    return (
-        member["view"] in ("frames", "functionals")
-        and isinstance(member["backend"]["name"], str)
-        and hash_spec(member["features"]) == member["feature_hash"]
-    )
+def parts_of(extractor: FeatureExtractor) -> Sequence[FeatureExtractor]:
+    """The sets that a fusion consists of, or the one set."""
+    return extractor.parts if isinstance(extractor, Fusion) else (extractor,)

@@ -91,8 +91,8 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     classifier, path, _ = exported
     recipe = recipe_of(path)
     assert set(recipe) == {
-        "format", "featkit_version", "labels", "sample_rate", "min_samples", "pad_short", "members", "data", "scores",
-        "licence",
+        "canary", "format", "featkit_version", "labels", "sample_rate", "min_samples", "pad_short", "members", "data",
+        "scores", "licence",
     }  # fmt: skip
     (member,) = recipe["members"]
     assert set(member) == {"input", "features", "feature_hash", "view", "normalise", "backend"}

@@ -22,6 +22,9 @@ from featkit.features import dsp
 from featkit.features.graph import GraphExtractor
 from featkit.graph import GraphBuilder
 
+# A model file names settings, and tables grow with them: a second of sound, and more bands than a transform has lines.
+_LONGEST, _MOST_BANDS = 16_384, 1_024
+
 
 @dataclass
 class MelExtractor(GraphExtractor):
@@ -98,6 +101,11 @@ class MelExtractor(GraphExtractor):
             raise FeatureError(
                 f"{self.name} needs hop_length >= 1, n_mels >= 1 and 2 <= win_length <= n_fft; they are "
                 f"{self.hop_length}, {self.n_mels}, {self._win_length}, {self.n_fft}."
+            )
+        if max(self.n_fft, self.hop_length) > _LONGEST or self.n_mels > _MOST_BANDS:
+            raise FeatureError(
+                f"{self.name} takes n_fft and hop_length up to {_LONGEST} and n_mels up to {_MOST_BANDS}; they are "
+                f"{self.n_fft}, {self.hop_length} and {self.n_mels}."
             )
         if self.power not in (1, 2):
             raise FeatureError(f"power must be 1 (magnitude) or 2 (energy); it is {self.power}.")

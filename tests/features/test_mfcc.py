@@ -232,6 +232,8 @@ def test_names_tell_what_a_column_is() -> None:
         ({"deltas": -1}, "deltas must be 0, 1 or 2; it is -1"),
         ({"delta_width": 8}, "delta_width must be odd and at least 3; it is 8"),
         ({"delta_mode": "mirror"}, "delta_mode must be 'interp' or 'nearest'; it is 'mirror'"),
+        ({"n_mels": 300_000}, "mfcc39 takes n_fft and hop_length up to 16384 and n_mels up to 1024"),
+        ({"n_fft": 1 << 20}, "mfcc39 takes n_fft and hop_length up to 16384"),
         ({"n_fft": 1}, "mfcc39 needs hop_length >= 1, n_mels >= 1 and 2 <= win_length <= n_fft"),
         ({"hop_length": 0}, "they are 0, 40, 400, 400"),
         ({"win_length": 401}, "they are 160, 40, 401, 400"),
