@@ -77,17 +77,18 @@ def segments(time: int, segment: int | None) -> tuple[list[int], int]:
     """Where a clip is cut for prediction: starts and common length, so that no segment holds padding.
 
     A clip of at most ``segment`` frames is one segment; a longer one is covered by as few as possible, which overlap
-    where its length is not a multiple.
+    where its length is not a multiple. One frame may be left out: 3 s have 301, as the last is centred on their end,
+    and would else be two segments.
 
     Examples
     --------
-    >>> segments(250, 300), segments(600, 300), segments(700, 300)
-    (([0], 250), ([0, 300], 300), ([0, 200, 400], 300))
+    >>> segments(250, 300), segments(301, 300), segments(600, 300), segments(700, 300)
+    (([0], 250), ([0], 300), ([0, 300], 300), ([0, 200, 400], 300))
     """
     if segment is None or time <= segment:
         return [0], time
-    n = -(-time // segment)
-    return [k * (time - segment) // (n - 1) for k in range(n)], segment
+    n = -(-(time - 1) // segment)
+    return [k * (time - segment) // max(1, n - 1) for k in range(n)], segment
 
 
 def _draw(clips: Clips, train: npt.NDArray[np.intp], sampling: str, rng: np.random.Generator) -> npt.NDArray[np.intp]:

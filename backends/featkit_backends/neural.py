@@ -379,7 +379,7 @@ def _add_segments(g: GraphBuilder, x: str, segment: int, dims: int) -> tuple[str
     one = g.ints(1)
     time = g.op("Shape", x, start=1, end=2)
     length = g.op("Min", time, g.ints(segment))
-    n = g.op("Div", g.op("Add", time, g.ints(segment - 1)), g.ints(segment))
+    n = g.op("Max", g.op("Div", g.op("Add", time, g.ints(segment - 2)), g.ints(segment)), one)
     zero, step = g.constant(0, np.int64), g.constant(1, np.int64)
     room = g.op("Mul", g.op("Range", zero, g.op("Squeeze", n), step), g.op("Sub", time, length))
     starts = g.op("Div", room, g.op("Max", g.op("Sub", n, one), one))

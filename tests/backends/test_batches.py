@@ -124,12 +124,16 @@ def test_mixup_mixes_clips_and_targets_in_one_share() -> None:
     assert any((epoch(data, replace(PLAIN, mixup=0.5), seed)[0][2] > 0).sum() > 4 for seed in range(5))
 
 
-@pytest.mark.parametrize("time", [1, 299, 300, 301, 599, 600, 601, 60_000])
-def test_segments_cover_a_clip_with_as_few_whole_pieces_as_possible(time: int) -> None:
+@pytest.mark.parametrize(
+    ("time", "pieces"),
+    [(1, 1), (299, 1), (300, 1), (301, 1), (302, 2), (599, 2), (600, 2), (601, 2), (602, 3), (60_000, 200)],
+)
+def test_segments_cover_a_clip_but_for_one_frame_with_as_few_whole_pieces_as_possible(time: int, pieces: int) -> None:
     starts, length = segments(time, 300)
     covered = np.zeros(time, dtype=bool)
     for start in starts:
         covered[start : start + length] = True
-    assert covered.all()
-    assert len(starts) == -(-time // 300)
-    assert starts[-1] + length == time
+    assert covered.sum() >= time - 1
+    assert covered.all() or time % 300 == 1
+    assert len(starts) == pieces
+    assert starts[-1] + length >= time - 1
