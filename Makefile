@@ -13,7 +13,7 @@ test: .venv/test.stamp  ## environment with the test extras, and the whole suite
 	$(BIN)/python -m pytest
 
 test-mobile: .venv-mobile/stamp  ## the TFLite forms, whose converter needs an environment of its own
-	.venv-mobile/bin/python -m pytest tests/deploy/test_tflite.py
+	.venv-mobile/bin/python -m pytest -p no:anyio tests/deploy/test_tflite.py
 
 check: .venv/test.stamp  ## lint, format and types
 	$(BIN)/ruff check .
@@ -56,10 +56,9 @@ $(BIN)/python:
 	$(PIP) --editable '.[docs]'
 	@touch $@
 
-# The converter wants an older typing-extensions than constraints.txt has, so only what decides numbers is pinned.
-.venv-mobile/stamp: pyproject.toml constraints.txt
+# The converter wants an older typing-extensions than constraints.txt has, so pip chooses the versions.
+.venv-mobile/stamp: pyproject.toml
 	@echo "Installing featkit with the converter for phones into .venv-mobile (once; about 2.3 GB) ..."
 	$(PYTHON) -m venv .venv-mobile
-	grep -E '^(anyio|hypothesis|numpy|onnx|onnxruntime|pytest|pytest-randomly|scikit-learn|scipy|soxr|torch)==' constraints.txt >.venv-mobile/pins.txt
-	.venv-mobile/bin/python -m pip --disable-pip-version-check install --quiet --constraint .venv-mobile/pins.txt --editable '.[mobile]' pytest pytest-randomly hypothesis
+	.venv-mobile/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[mobile,xgboost]' 'pytest>=8,<10' pytest-randomly hypothesis
 	@touch $@
