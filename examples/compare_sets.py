@@ -13,12 +13,12 @@ from featkit import SERClassifier, evaluate
 from featkit.benchmark import compare
 from featkit.corpus import read_corpus
 from featkit.plots import intervals, png
-from featkit.tables import markdown
+from featkit.tables import markdown, percent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare feature sets.")
-    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH or a manifest with speakers")
     parser.add_argument("--sets", nargs="+", default=["mfcc39", "logmel", "mfcc39+logmel"])
     parser.add_argument("--backend", default="svm")
     parser.add_argument("--plot", type=Path, help="write a picture, *.png; needs matplotlib")
@@ -30,11 +30,10 @@ def main() -> None:
         classifier = SERClassifier(name, args.backend)
         found[name] = evaluate(classifier, corpus.clips, corpus.labels, groups=corpus.speakers)
 
-    rows = []
-    for name, scores in found.items():
-        low, high = scores.ua_interval
-        ua = f"{100 * scores.ua:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-        rows.append({"features": name, "UA [95 %]": ua, "WA": f"{100 * scores.wa:.1f}"})
+    rows = [
+        {"features": name, "UA [95 %]": percent(scores.ua, scores.ua_interval), "WA": percent(scores.wa)}
+        for name, scores in found.items()
+    ]
     first, *others = found
     print(f"{corpus.name}, {args.backend}, {found[first].protocol}\n")
     print(markdown(rows) + "\n")

@@ -14,11 +14,12 @@ from featkit import SERClassifier, evaluate
 from featkit.datasets import open_dataset
 from featkit.datasets.synthetic import Synthetic
 from featkit.evaluation import evaluate_across
+from featkit.tables import percent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Score a recogniser across two corpora.")
-    parser.add_argument("corpora", nargs="*", help="two of emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("corpora", nargs="*", help="two of emodb:PATH, ravdess:PATH or a manifest with speakers")
     args = parser.parse_args()
     if len(args.corpora) not in (0, 2):
         parser.error("name two corpora, or none")
@@ -43,9 +44,8 @@ def main() -> None:
 
 
 def show(scores) -> None:
-    low, high = scores.ua_interval
-    chance = 100 / len(scores.labels)
-    print(f"UA {100 * scores.ua:.1f} [{100 * low:.1f}, {100 * high:.1f}], chance {chance:.1f}: {scores.protocol}")
+    ua, chance = percent(scores.ua, scores.ua_interval), percent(1 / len(scores.labels))
+    print(f"UA {ua}, chance {chance}: {scores.protocol}")
 
 
 if __name__ == "__main__":

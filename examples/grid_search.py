@@ -18,7 +18,7 @@ from featkit.corpus import read_corpus
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Search the settings of the svm.")
-    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH or a manifest with speakers")
     parser.add_argument("--folds", type=int, default=3)
     args = parser.parse_args()
 

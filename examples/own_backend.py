@@ -44,7 +44,7 @@ class Forest(Backend):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare a backend of one's own with svm.")
-    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH or a manifest with speakers")
     parser.add_argument("--features", default="mfcc39")
     args = parser.parse_args()
 

@@ -53,7 +53,7 @@ class Loudness(GraphExtractor):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Recognise emotions by level and zero crossings.")
-    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH or a manifest with speakers")
     args = parser.parse_args()
 
     corpus = read_corpus(args.data)

@@ -2,7 +2,8 @@
 
     python examples/serve_client.py model.onnx one.wav two.flac
 
-prints label and probabilities of the first recording, as /predict answers, and a line for each, as /batch does.
+prints label and probabilities of the first recording, as /predict answers, and a line for each, as /batch does. A bad
+first recording ends it with the reason; in /batch one costs its own row.
 """
 
 import json
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 
@@ -50,9 +52,12 @@ def batch(server: str, clips: list[Path]) -> list[dict]:
 def main(model: str, *names: str) -> None:
     clips = [Path(name) for name in names]
     with served(model) as server:
-        print(json.dumps(predict(server, clips[0])))
-        for row in batch(server, clips):
-            print(row["name"], row["error"]["reason"] if "error" in row else row["label"], sep=": ")
+        try:
+            print(json.dumps(predict(server, clips[0])))
+            for row in batch(server, clips):
+                print(row["name"], row["error"]["reason"] if "error" in row else row["label"], sep=": ")
+        except HTTPError as refusal:
+            sys.exit(json.load(refusal)["reason"])
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ import argparse
 
 from featkit import SERClassifier, evaluate, load
 from featkit.corpus import read_corpus
+from featkit.tables import percent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate, train and export a recogniser.")
-    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH, a folder or a manifest")
+    parser.add_argument("--data", default="synthetic", help="emodb:PATH, ravdess:PATH or a manifest with speakers")
     parser.add_argument("--features", default="mfcc39")
     parser.add_argument("--backend", default="svm")
     parser.add_argument("-o", "--out", default="model.onnx")
@@ -25,9 +26,8 @@ def main() -> None:
     classifier = SERClassifier(args.features, args.backend)
 
     scores = evaluate(classifier, corpus.clips, corpus.labels, groups=corpus.speakers)
-    low, high = scores.ua_interval
     print(f"{corpus.name}: {len(corpus.clips)} clips, {scores.protocol}")
-    print(f"UA {100 * scores.ua:.1f} [{100 * low:.1f}, {100 * high:.1f}], WA {100 * scores.wa:.1f}")
+    print(f"UA {percent(scores.ua, scores.ua_interval)}, WA {percent(scores.wa)}")
 
     classifier.fit(corpus.clips, corpus.labels, groups=corpus.speakers)
     summary = {"corpus": corpus.name, "synthetic": corpus.synthetic} | scores.summary()

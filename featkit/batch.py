@@ -15,7 +15,7 @@ import numpy as np
 
 from featkit.audio import SAMPLE_RATE, Wave, load
 from featkit.decoding import shown
-from featkit.errors import AudioError, FeatkitError, FeatureError, ModelError
+from featkit.errors import AudioError, DataError, FeatkitError, FeatureError, ModelError
 from featkit.parts import FileError, Options, Summary, run
 from featkit.runtime import Model
 from featkit.stream import sliding
@@ -117,6 +117,8 @@ def predict_files(
     ModelError
         The model cannot be used, or judges a clip beside the others of its speaker.
     """
+    if hop is not None and window is None:
+        raise DataError("hop is the distance between windows; give their length with window (--window), too.")
     path = Path(model)
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file.")

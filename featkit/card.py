@@ -28,7 +28,7 @@ def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
         f"{named(member['features'])} {member['view']}, specification {member['feature_hash']}" for member in members
     ]
     average = "average of " if len(members) > 1 else ""
-    return {
+    rows = {
         "input": "; ".join(given),
         "output": f"label, probabilities: {', '.join(recipe['labels'])}",
         "features": "; ".join(dict.fromkeys(features)),
@@ -37,6 +37,8 @@ def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
         "scores": _scores(recipe["scores"]),
         "licence": "; ".join(recipe["licence"]) or "none inherited from features",
     }
+    # What a file says of itself must not command the terminal that shows it.
+    return {name: "".join(sign if sign.isprintable() else " " for sign in text) for name, text in rows.items()}
 
 
 def model_card(
@@ -124,7 +126,8 @@ def _per_class(recipe: dict[str, Any]) -> str:
     recalls = scores.get("recalls")
     if not isinstance(recalls, dict):
         return f"## Scores\n\n{_scores(scores)}\n\n"
-    rows = "\n".join(f"| {_cell(label)} | {100 * recall:.1f} |" for label, recall in recalls.items())
+    known = {label: "" if recall is None else f"{100 * recall:.1f}" for label, recall in recalls.items()}
+    rows = "\n".join(f"| {_cell(label)} | {recall} |" for label, recall in known.items())
     return (
         f"## Scores\n\n{_scores(scores)}. UA is the mean of the recalls, with a 95 % interval over speakers where they "
         f"are known. They are of the recipe, trained on a part of the clips; this file was trained on all of them.\n\n"

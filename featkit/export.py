@@ -89,6 +89,8 @@ def export(
     check_is_fitted(classifier, "classes_")
     members = classifier.members()
     labels = [str(label) for label in classifier.classes_]
+    if odd := [label for label in labels if not label.isprintable()]:
+        raise ExportError(f"The label {odd[0]!r} has characters that cannot be shown; rename it and train again.")
     fronts = _fronts(members)
     model = _assemble(members, fronts, labels)
     licences = {member.extractor_.licence for member in members if member.extractor_.licence}

@@ -82,10 +82,16 @@ class Model:
         labels: npt.NDArray[np.str_] = np.array(self.labels)[self.predict_proba(clips, speakers).argmax(axis=1)]
         return labels
 
+    def wave(self, clip: Any, where: str) -> Wave:
+        """A clip, path or wave, as the model hears it: silence is appended if it is too short and may be padded.
+
+        Raises `AudioError` where it cannot be used; ``where`` is its name in the message.
+        """
+        return at_least(as_wave(clip, where), self.recipe["min_samples"], self.recipe["pad_short"], where)
+
     def _values(self, clip: Any, where: str) -> dict[str, npt.NDArray[np.float32]]:
         """What the graph reads of one clip, by the name of the input."""
-        wave, short, pad_short = as_wave(clip, where), self.recipe["min_samples"], self.recipe["pad_short"]
-        wave = at_least(wave, short, pad_short, where)
+        wave = self.wave(clip, where)
         return {key: self._readers[key](wave, where) if key in self._readers else wave for key in self.inputs}
 
     def _run(self, values: dict[str, npt.NDArray[np.float32]], where: str) -> npt.NDArray[np.float32]:

@@ -137,6 +137,8 @@ def test_a_model_that_changes_during_the_run_ends_it(tmp_path: Path, model: Path
 def test_settings_that_make_no_sense_are_told_before_the_first_file(
     tmp_path: Path, model: Path, files: list[str]
 ) -> None:
+    with pytest.raises(DataError, match=r"hop is the distance between windows; give their length with window"):
+        predict_files(model, files, tmp_path / "o.parquet", hop=0.5)
     with pytest.raises(AudioError, match=r"The hop is 2\.0 s; it must lie between"):
         predict_files(model, files, tmp_path / "o.parquet", window=1.0, hop=2.0)
     with pytest.raises(ModelError, match=r"The window has 160 samples .* make it longer"):

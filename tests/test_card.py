@@ -8,7 +8,7 @@ import pytest
 from speech import extracted, speech
 
 from featkit import SERClassifier, SERVoting, evaluate, load
-from featkit.card import LIMITS, limits
+from featkit.card import LIMITS, described, limits
 
 WAVES, LABELS, SPEAKERS = speech()
 
@@ -61,9 +61,8 @@ def test_scores_of_another_kind_are_told_as_they_are(tmp_path: Path) -> None:
     assert "## Scores\n\nAUC 0.9\n" in text
 
 
-@pytest.mark.parametrize("label", ["a|b", "two\nlines"])
-def test_labels_do_not_break_the_table(tmp_path: Path, label: str) -> None:
-    text = card(tmp_path, SERClassifier().fit(WAVES, [label if name == "anger" else name for name in LABELS]))
+def test_a_label_does_not_break_the_table(tmp_path: Path) -> None:
+    text = card(tmp_path, SERClassifier().fit(WAVES, ["a|b" if name == "anger" else name for name in LABELS]))
     table = text.partition("|---|---|\n")[2].partition("\n\n")[0]
     assert all(line.startswith("| ") and line.replace("\\|", "").count("|") == 3 for line in table.splitlines())
 
@@ -74,3 +73,20 @@ def test_the_limits_of_a_model_are_those_of_its_card(tmp_path: Path) -> None:
     told = limits(load(tmp_path / "model.onnx").recipe)
     assert len(told) == len(LIMITS) + 2
     assert all(f"- {limit}\n" in text for limit in told)
+
+
+def test_the_recall_of_an_emotion_that_was_not_judged_is_left_empty(tmp_path: Path) -> None:
+    clf = SERClassifier().fit(WAVES, LABELS, groups=SPEAKERS)
+    places = [i for i, label in enumerate(LABELS) if SPEAKERS[i] != SPEAKERS[0] or label != "anger"]
+    result = evaluate(
+        clf, [WAVES[i] for i in places], [LABELS[i] for i in places], [SPEAKERS[i] for i in places], cv=[SPEAKERS[0]]
+    )
+    text = card(tmp_path, clf, scores={"corpus": "emodb", "synthetic": False} | result.summary())
+    assert "| anger |  |" in text
+
+
+def test_what_a_file_says_of_itself_cannot_command_the_terminal(tmp_path: Path) -> None:
+    SERClassifier().fit(WAVES, LABELS).export(tmp_path / "model.onnx")
+    read = load(tmp_path / "model.onnx")
+    told = described(read.recipe | {"licence": ["free\x1b]0;title\x07"]}, read.inputs)
+    assert told["licence"] == "free ]0;title "

@@ -104,7 +104,6 @@ def test_another_model_is_refused_in_one_line_and_taken_with_overwrite(
         (["--retry-failed"], "--retry-failed is for tables"),
         (["-j", "2"], "--jobs is for tables"),
         (["-o", "o.txt"], "--output must end in .parquet or .csv; it is 'o.txt'."),
-        (["-o", "o.csv", "--hop", "1"], "give their length with --window"),
         (["-o", "o.csv", "--format", "csv"], "--format and --speaker are for what is printed"),
         (["-o", "o.csv", "--speaker", "one"], "--format and --speaker are for what is printed"),
         (["-o", "o.csv", "--jobs", "0"], "0 workers do nothing"),

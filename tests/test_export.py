@@ -281,3 +281,10 @@ def test_onnxruntime_alone_scores_a_waveform(backend: str, tmp_path: Path) -> No
     label, *probabilities = done.stdout.split()
     assert label == classifier.predict([wav])[0]
     np.testing.assert_allclose(np.array(probabilities, float), classifier.predict_proba([wav])[0], atol=1e-4)
+
+
+def test_a_label_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    waves, labels, _ = speech()
+    odd = ["two\nlines" if label == "anger" else label for label in labels]
+    with pytest.raises(ExportError, match=r"The label 'two\\nlines' has characters that cannot be shown; rename it"):
+        SERClassifier().fit(waves, odd).export(tmp_path / "model.onnx")

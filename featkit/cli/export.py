@@ -66,6 +66,7 @@ def export(
     for flag, given, fits in (
         ("--runtime and --cdn are", runtime or cdn, form == "web"),
         ("--data is", data, form not in ("onnx", "web")),
+        ("--max-drop is", max_drop != 2, form not in ("onnx", "web")),
         ("--seconds is", seconds != 3, form.startswith("tflite")),
         ("CLIPS are", clips, form != "web" and not data),
     ):
@@ -107,9 +108,9 @@ def _convert(
 ) -> None:  # fmt: skip
     from featkit.deploy.convert import convert, require_possible
 
-    model = require_possible(source, form, output).model
-    clips = _clips(model, data, files)
-    report = convert(source, form, output, clips=clips, max_drop=max_drop, seconds=seconds)
+    model = require_possible(source, form, output)
+    clips = _clips(model.model, data, files)
+    report = convert(model, form, output, clips=clips, max_drop=max_drop, seconds=seconds)
     click.echo(f"{report.path}: {report.n_bytes / 1000:.0f} kB. {report.told}\n\n{report.comparison.table()}")
     if report.comparison.windows_cost:
         click.echo(f"Note: {report.comparison.windows_cost}; --seconds changes it.", err=True)

@@ -44,7 +44,7 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
 @click.option("--retry-failed", is_flag=True, help="With -o: try again what failed in an earlier run.")
 @click.option("--overwrite", is_flag=True, help="With -o: begin anew, whatever is there.")
 @click.option("--strict", is_flag=True, help="With -o: stop at the first file that fails.")
-@option("--timeout", default=600.0, type=click.FloatRange(min=1), metavar="SECONDS", help="With -o: for one file.")
+@option("--timeout", default=600.0, type=click.FloatRange(1, 86_400), metavar="SECONDS", help="With -o: for one file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict(
@@ -69,8 +69,6 @@ def predict(
         raise click.UsageError("--format and --speaker are for what is printed; leave them out, or leave out -o.")
     if output.suffix not in (".parquet", ".csv"):
         raise click.UsageError(f"--output must end in .parquet or .csv; it is '{output}'.")
-    if settings["hop"] is not None and settings["window"] is None:
-        raise click.UsageError("--hop is the distance between windows; give their length with --window.")
     _write(ctx, model, audio, output, **settings)
 
 
@@ -145,12 +143,7 @@ def _answers(model: Model, files: Sequence[Path], by: str | None) -> Iterator[tu
         for path in files:
             yield path, _tried(model.predict_proba, [path])
         return
-    from featkit.audio import as_wave, at_least
-
-    def heard(path: Path) -> Any:
-        return at_least(as_wave(path, str(path)), model.recipe["min_samples"], model.recipe["pad_short"], str(path))
-
-    waves = [_tried(heard, path) for path in files]
+    waves = [_tried(model.wave, path, str(path)) for path in files]
     good = [i for i, wave in enumerate(waves) if not isinstance(wave, FeatkitError)]
     speakers = [files[i].parent if by == "folder" else "one" for i in good]
     found = dict(zip(good, model.predict_proba([waves[i] for i in good], speakers), strict=True))

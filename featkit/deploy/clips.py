@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least
+from featkit.audio import SAMPLE_RATE, Wave
 from featkit.corpus import Corpus
 from featkit.errors import AudioError, DataError
 from featkit.extraction import Failure
@@ -58,7 +58,7 @@ class Clips:
 
 def of_files(paths: Sequence[Path], model: Model) -> Clips:
     """Recordings without labels. Those that cannot be used are left out, and told."""
-    return _read([str(path) for path in paths], model, None, None)
+    return _read([str(paths[i]) for i in _spread(range(len(paths)))], model, None, None)
 
 
 def of_corpus(corpus: Corpus, model: Model) -> Clips:
@@ -102,7 +102,7 @@ def _read(
     failures = []
     for i, file in enumerate(files):
         try:
-            waves[i] = at_least(as_wave(file, file), model.recipe["min_samples"], model.recipe["pad_short"], file)
+            waves[i] = model.wave(file, file)
         except AudioError as error:
             failures.append(Failure(file, str(error)))
     if not waves:

@@ -57,14 +57,15 @@ class _Made:
 
 
 def convert(
-    model: Path, form: str, output: Path, *, clips: Clips | None = None, max_drop: float = 2.0, seconds: float = 3.0
-) -> FormReport:
+    model: Path | Source, form: str, output: Path, *, clips: Clips | None = None, max_drop: float = 2.0,
+    seconds: float = 3.0,
+) -> FormReport:  # fmt: skip
     """Write ``model`` in another form, or refuse.
 
     Parameters
     ----------
     model
-        ONNX file that `featkit.export.export` wrote, which reads the waveform.
+        ONNX file that `featkit.export.export` wrote, which reads the waveform; or what `require_possible` read of it.
     form
         One of `FORMS`.
     output
@@ -86,7 +87,7 @@ def convert(
     PluginError
         The converter to TFLite is not installed.
     """
-    source = require_possible(model, form, output)
+    source = model if isinstance(model, Source) else require_possible(model, form, output)
     samples = _samples(source, seconds)
     if clips is None and not _exact(form):
         raise ExportError(f"{form} rounds, so it is judged on real speech: give --data CORPUS, or clips.")
@@ -106,7 +107,7 @@ def convert(
 def require_possible(model: Path, form: str, output: Path) -> Source:
     """Read the model, and refuse what can be refused before any clip is read. Raises as `convert`."""
     source = read_source(model)
-    require_wave(source, form)
+    require_wave(source.model, model, form)
     _require_place(source, form, output)
     if not FORMS[form]:
         tflite.require_litert()
@@ -191,7 +192,9 @@ def _write(
     if form == "ort":
         files = {output: made.files[""], output.with_suffix(".operators.config"): made.files["operators"]}
     if FORMS[form]:
-        files[output.with_suffix(".md")] = form_card(source, comparison, output.name, told).encode()
+        # An .ort file stands beside the model that it was made of, and may bear its name.
+        beside = output.with_name(f"{output.name}.md") if form == "ort" else output.with_suffix(".md")
+        files[beside] = form_card(source, comparison, output.name, told).encode()
     else:
         files[output / "README.md"] = folder_readme(source, comparison, samples, told).encode()
     for path, content in files.items():

@@ -96,7 +96,7 @@ def _static(
         prepared = folder / "lstm.onnx"
     rest = [name for name in products if name not in recurrent]
     quantize_static(
-        prepared, folder / "int8.onnx", _Feeds(source, calibration), quant_format=QuantFormat.QDQ,
+        prepared, folder / "int8.onnx", _Feeds(calibration), quant_format=QuantFormat.QDQ,
         op_types_to_quantize=[kind for kind in PRODUCTS if kind != "LSTM"], nodes_to_quantize=rest, per_channel=True,
         weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def _mostly_convolutions(source: Source, products: dict[str, onnx.NodeProto]) ->
 class _Feeds:
     """Calibration clips as onnxruntime asks for them: one feed a call, then None."""
 
-    def __init__(self, source: Source, clips: Clips) -> None:
+    def __init__(self, clips: Clips) -> None:
         self._feeds: Iterator[dict[str, Any]] = iter([{"wave": wave[None]} for wave in clips.waves])
 
     def get_next(self) -> dict[str, Any] | None:

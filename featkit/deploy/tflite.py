@@ -25,7 +25,7 @@ from featkit.deploy.source import Source
 from featkit.errors import ExportError
 from featkit.graph import quiet
 
-Bits = Literal["float", "dynamic", "full"]
+Bits = Literal["dynamic", "full"]
 
 SHORTEST = 8_000
 """Samples, half a second: a shorter window holds too few frames for the networks."""
@@ -165,7 +165,7 @@ def _told(what: str) -> Iterator[None]:
 def _muted() -> Iterator[None]:
     """Nothing of what converters and interpreters tell of themselves, not even what their C++ writes."""
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
     with quiet(), open(os.devnull, "w") as nowhere, warnings.catch_warnings():
         kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
@@ -175,6 +175,6 @@ def _muted() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            logging.disable(logging.NOTSET)
+            logging.disable(disabled)
             root.setLevel(level)
             root.handlers[:] = handlers

@@ -183,7 +183,7 @@ class _File:
             if number == 1:  # dims
                 dims += numbers(value)
             elif number == 2 and isinstance(value, int):  # data_type
-                kind = value
+                kind = value & 0xFFFF_FFFF  # as other readers cut it
             elif number in (5, 7):  # int32_data, int64_data
                 typed.append(value)
             elif number == 6:  # string_data

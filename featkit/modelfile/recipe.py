@@ -59,9 +59,11 @@ def _describes(recipe: dict[str, Any], session: onnxruntime.InferenceSession) ->
         and outputs == ["label", "probabilities", *(["population"] if normalised else [])]
         and {value.type for value in values if value.name != "label"} == {"tensor(float)"}
         and session.get_outputs()[1].shape[1] == len(recipe["labels"])
-        and all(isinstance(label, str) for label in recipe["labels"])
+        and all(isinstance(label, str) and label.isprintable() for label in recipe["labels"])
         and 0 < recipe["min_samples"] <= MAX_SHORTEST
+        and all(isinstance(term, str) for term in recipe["licence"])
         and isinstance(recipe["scores"], dict | None)
+        and isinstance(recipe["data"]["labels"], dict)
         and isinstance(recipe["canary"]["versions"], dict)
         and recipe["sample_rate"] == SAMPLE_RATE
         and normalised in ([], ["speaker"])

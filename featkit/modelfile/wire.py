@@ -38,6 +38,8 @@ class Fields:
             if self._left < 0:
                 raise DamagedError("it consists of millions of small parts")
             tag, at = _varint(message, at)
+            if tag >> 32:  # other readers cut it to 32 bits, and see another field than this one
+                raise DamagedError("a part has an impossible number")
             if tag & 7 == 0:
                 number, at = _varint(message, at)
                 yield tag >> 3, number

@@ -131,14 +131,14 @@ def test_the_ort_form_answers_as_the_model(tmp_path: Path, backend: str) -> None
         np.testing.assert_allclose(probabilities, model.predict_proba([wave]), atol=1e-6)
         assert label.tolist() == model.predict([wave]).tolist()
     assert {path.name for path in tmp_path.iterdir()} == {
-        "model.onnx", "model.md", "phone.ort", "phone.md", "phone.operators.config",
+        "model.onnx", "model.md", "phone.ort", "phone.ort.md", "phone.operators.config",
     }  # fmt: skip
 
 
 def test_the_card_of_the_ort_form_says_how_it_is_read(tmp_path: Path) -> None:
     fitted("mfcc39", "svm").export(tmp_path / "model.onnx")
     convert(tmp_path / "model.onnx", "ort", tmp_path / "phone.ort")
-    card = (tmp_path / "phone.md").read_text()
+    card = (tmp_path / "phone.ort.md").read_text()
     assert 'onnxruntime.InferenceSession("phone.ort")' in card
     assert "from featkit import load" not in card
 

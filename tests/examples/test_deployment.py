@@ -151,6 +151,11 @@ def test_serve_client_starts_a_server_asks_it_and_stops_it(run: Run, model: Path
     assert len(rows) == 2
 
 
+def test_serve_client_gives_the_reason_where_the_server_refuses(refused: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("I am no recording")
+    assert refused("serve_client.py", model, tmp_path / "text.wav").startswith("The clip is text, not audio")
+
+
 def test_serve_client_says_why_the_server_did_not_start(refused: Run, model: Path, clip: Path) -> None:
     told = refused("serve_client.py", model.with_name("none.onnx"), clip)
     assert told.endswith("none.onnx: there is no such model file.")

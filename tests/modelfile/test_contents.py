@@ -304,3 +304,27 @@ def test_a_training_graph_is_refused() -> None:
     model = wrapped(node("Abs", ["wave"], ["y"]))
     model.training_info.add()
     refused(model, "it holds a training graph")
+
+
+def test_what_other_readers_cut_to_32_bits_hides_nothing() -> None:
+    # protobuf cuts the number of a field to 32 bits, and joins a second graph to the first: here with a loop in it.
+    body = helper.make_graph([node("Identity", ["c"], ["d"])], "b", [], [])
+    hidden = helper.make_graph([node("Loop", ["n", "c"], ["y"], body=body)], "", [], []).SerializeToString()
+    overlong = bytes([0xBA, 0x80, 0x80, 0x80, 0x10, len(hidden) & 127 | 128, len(hidden) >> 7])
+    whole = wrapped(node("Identity", ["wave"], ["y"])).SerializeToString() + overlong + hidden
+    refused(whole, "a part has an impossible number")
+
+
+def test_a_kind_of_number_beyond_32_bits_is_read_as_others_read_it() -> None:
+    model = wrapped(node("ConstantOfShape", ["n"], ["y"]), n=[300_000_000])
+    content = model.SerializeToString()
+    plain, odd = bytes([0x10, 7]), bytes([0x10, 0x87, 0x80, 0x80, 0x80, 0x10])  # data_type 7, and 7 + 2 ** 32
+    tensor = model.graph.initializer[0].SerializeToString()
+    longer = tensor.replace(plain, odd, 1)
+    graph = model.graph.SerializeToString()
+    assert graph.count(bytes([0x2A, len(tensor)]) + tensor) == 1
+    regraphed = graph.replace(bytes([0x2A, len(tensor)]) + tensor, bytes([0x2A, len(longer)]) + longer)
+    assert len(regraphed) < 128
+    changed = content.replace(bytes([0x3A, len(graph)]) + graph, bytes([0x3A, len(regraphed)]) + regraphed)
+    assert onnx.load_model_from_string(changed).graph.initializer[0].data_type == INT64
+    refused(changed, "it asks ConstantOfShape for 300000000 values")
