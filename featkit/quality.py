@@ -18,12 +18,12 @@ FLAGS = {
     "clipped": "samples in runs at full scale",
     "dc": "a constant offset",
     "dropout": "digital silence that breaks off speech and lets it go on",
-    "narrow": "nothing above 5 kHz",
+    "narrow": "nothing above 5 kHz, or a file of less than 16 kHz",
     "channels": "channels that differ, of which the mean was taken",
     "unclosed": "a wav whose header was never completed",
-    "cut": "less than the header promises, or no end",
+    "cut": "less than the header promises, no end, or errors while it was decoded",
     "unread": "more sound than the header tells of",
-    "unchecked": "a format that does not tell whether a file is whole",
+    "unchecked": "a format, or a decoder, that does not surely tell whether a file is whole",
 }
 """Every word, and what it means."""
 

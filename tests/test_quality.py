@@ -84,6 +84,11 @@ def test_a_rate_below_16_khz_is_narrow_whatever_the_spectrum(rate: int) -> None:
     assert flags(hum(), replace(PLAIN, rate=rate)) == [f"narrow {rate / 2000:.1f} kHz"]
 
 
+def test_narrow_says_why_a_file_of_12_khz_is_told_of_too() -> None:
+    assert flags(hum(), replace(PLAIN, rate=12_000)) == ["narrow 6.0 kHz"]
+    assert FLAGS["narrow"] == "nothing above 5 kHz, or a file of less than 16 kHz"
+
+
 @pytest.mark.parametrize(
     ("stored", "told"),
     [

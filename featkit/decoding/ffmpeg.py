@@ -50,4 +50,8 @@ def decode(path: Path, where: str, max_seconds: float) -> tuple[Wave, Stored]:
                 raise
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it decoded to nothing"]
             raise AudioError(f"{where}: ffmpeg cannot decode it ({shown(lines[-1].strip())}).", "not_audio") from None
-    return wave, replace(stored, subtype="ffmpeg", format=path.suffix[1:].upper(), promised=None)
+    # Of a truncated file ffmpeg complains, and ends as if all were well; of one cut between two packets it does not.
+    cut = bool(done.returncode or done.stderr.strip())
+    return wave, replace(
+        stored, subtype="ffmpeg", format=path.suffix[1:].upper(), promised=None, checked=False, cut=cut
+    )

@@ -68,11 +68,11 @@ class Stored:
     promised: float | None = None
     """Seconds that the header tells, where it may be wrong and the file is taken all the same: mp3 and ogg."""
     checked: bool = True
-    """Whether the format tells its length, so that a truncated file is found."""
+    """Whether the format tells its length, so that a truncated file is surely found."""
     unclosed: bool = False
     """A wav whose header was never completed."""
     cut: bool = False
-    """An ogg without its last page."""
+    """An ogg without its last page, or errors while ffmpeg decoded."""
     unread: bool = False
     """More sound follows, which the header does not tell of and no decoder reads."""
     levels: tuple[float, ...] = ()

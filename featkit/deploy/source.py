@@ -57,17 +57,17 @@ def read_source(path: Path) -> Source:
     return Source(path, model, proto, frozenset(_behind_features(named, model)))
 
 
-def require_wave(source: Source, what: str) -> None:
+def require_wave(model: Model, path: Path, what: str) -> None:
     """Refuse a model that does not start at the waveform."""
-    if source.model.normalise:
+    if model.normalise:
         raise ExportError(
-            f"{source.path}: judges a clip beside the others of its speaker (normalise='speaker'), which {what} cannot "
+            f"{path}: judges a clip beside the others of its speaker (normalise='speaker'), which {what} cannot "
             "do; train without --normalise."
         )
-    if source.model.inputs != ["wave"]:
-        features = ", ".join(name for name in source.model.inputs if name != "wave")
+    if model.inputs != ["wave"]:
+        features = ", ".join(name for name in model.inputs if name != "wave")
         raise ExportError(
-            f"{source.path}: starts at features ({features}) that featkit computes and a graph cannot; {what} needs a "
+            f"{path}: starts at features ({features}) that featkit computes and a graph cannot; {what} needs a "
             "model that reads the waveform: train with mfcc39 or logmel."
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from featkit import card
 from featkit.deploy import browser
+from featkit.deploy.source import require_wave
 from featkit.errors import ExportError
 from featkit.runtime import Model, load
 
@@ -33,6 +34,7 @@ _PACKAGE = Path(__file__).parents[1]
 _PAGE = _PACKAGE / "serve" / "static"
 _OWN = _PACKAGE / "deploy" / "static"  # takes the place of what speaks to a server
 _SERVER_ONLY = re.compile(r"\s*<!-- server -->.*?<!-- /server -->", re.DOTALL)
+_LICENCE = "onnxruntime/LICENSE.txt"
 _CHARSET = '<meta charset="utf-8">'
 _MARK = "featkit_web"
 """The key of model.json by which a folder is known as one of ours. Its value is the version of the form."""
@@ -45,8 +47,6 @@ class WebReport:
     path: Path
     n_bytes: int
     """Of all files."""
-    runtime: str
-    """Which onnxruntime-web, and whether it is in the folder."""
 
 
 def write_web(model: Path, folder: Path, *, runtime: Path | None = None, cdn: bool = False) -> WebReport:
@@ -66,29 +66,21 @@ def write_web(model: Path, folder: Path, *, runtime: Path | None = None, cdn: bo
     Raises
     ------
     ExportError
-        The model needs featkit beside it, the folder holds other files, or there is no onnxruntime-web.
+        The model needs featkit beside it, its scores are not finite, the folder holds other files, or there is no
+        onnxruntime-web.
     ModelError
         The model is missing, damaged or not featkit's.
     """
     recogniser = load(model)
-    _check_model(recogniser, model)
+    require_wave(recogniser, model, "a browser")
     _check_folder(folder)
     if cdn and runtime is not None:
         raise ExportError("Either onnxruntime-web comes from a CDN or from a folder; name one of both.")
     parts = {} if cdn else browser.runtime_files(runtime)
     files = _files(recogniser, model, parts)
     _put(files, folder)
-    where = "from cdn.jsdelivr.net" if cdn else "in the folder"
-    return WebReport(folder, sum(map(len, files.values())), f"onnxruntime-web {browser.VERSION} {where}")
-
-
-def _check_model(model: Model, path: Path) -> None:
-    if model.inputs != ["wave"]:
-        reads = " and ".join(name for name in model.inputs if name != "wave")
-        raise ExportError(
-            f"{path}: reads {reads} that featkit computes, and a browser has no featkit. Train a model that takes the "
-            "waveform: on mfcc39 or logmel, without --normalise."
-        )
+    _remove_runtime(folder, files)
+    return WebReport(folder, sum(map(len, files.values())))
 
 
 def _check_folder(folder: Path) -> None:
@@ -118,12 +110,12 @@ def _files(model: Model, path: Path, parts: dict[str, bytes]) -> dict[str, bytes
     }
     files = {f"static/{file.name}": file.read_bytes() for place in (_PAGE, _OWN) for file in sorted(place.iterdir())}
     index = files.pop("static/index.html").decode()
-    files["model.json"] = json.dumps(_told(model, path.name, needed), ensure_ascii=False, indent=1).encode()
+    files["model.json"] = _json(_told(model, path.name, needed), path)
     files["index.html"] = _page(index, cdn=not parts).encode()
     files["model.onnx"] = content
     files |= {urls[name]: part for name, part in parts.items()}
     if parts:
-        files["onnxruntime/LICENSE.txt"] = browser.LICENCE.read_bytes()
+        files[_LICENCE] = browser.LICENCE.read_bytes()
     return files
 
 
@@ -144,6 +136,17 @@ def _told(model: Model, name: str, needed: dict[str, Any]) -> dict[str, Any]:
         "live": _LIVE,
         "files": needed,
     }
+
+
+def _json(told: dict[str, Any], path: Path) -> bytes:
+    """As browsers read it: to them NaN is no JSON."""
+    try:
+        return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False).encode()
+    except ValueError:
+        raise ExportError(
+            f"{path}: its scores hold NaN or infinity, which a browser cannot read; score the model anew, or leave its "
+            "scores out, and export it again."
+        ) from None
 
 
 def _page(index: str, *, cdn: bool) -> str:
@@ -178,3 +181,12 @@ def _put(files: dict[str, bytes], folder: Path) -> None:
         for place in sorted(files, key=lambda place: place != "model.json"):
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (draft / place).replace(folder / place)
+
+
+def _remove_runtime(folder: Path, files: dict[str, bytes]) -> None:
+    """What an earlier export has left of onnxruntime-web, and this one does not ask for."""
+    for place in {_LICENCE, *(_url(name, cdn=False) for name in browser.INTEGRITY)} - files.keys():
+        (folder / place).unlink(missing_ok=True)
+    rest = folder / "onnxruntime"
+    if rest.is_dir() and not any(rest.iterdir()):
+        rest.rmdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from battery import damaged, foreign, names, signals, stored
+from battery import by_ffmpeg, damaged, foreign, names, signals, stored
 from battery.kinds import Kind, sound
 
 from featkit.audio import SAMPLE_RATE, Wave, read
@@ -28,7 +28,7 @@ def assert_tone(wave: Wave, kind: Kind) -> None:
     assert spectrum.max() == pytest.approx(kind.level, rel=kind.tolerance)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*KINDS, *by_ffmpeg.KINDS], ids=lambda kind: kind.name)
 def test_the_door_gives_the_right_answer(kind: Kind, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = kind.make(tmp_path)
     if kind.refused:

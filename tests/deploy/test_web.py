@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import onnx
 import pytest
 import speaking
 from speech import speech
@@ -53,7 +54,6 @@ def test_the_folder_holds_page_model_runtime_and_its_licence(tmp_path: Path, sta
     assert "Permission is hereby granted" in (site / "onnxruntime" / "LICENSE.txt").read_text()
     assert report.path == site
     assert report.n_bytes == sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
-    assert report.runtime == f"onnxruntime-web {browser.VERSION} in the folder"
     assert [path.name for path in site.parent.iterdir()] == ["site"]  # no draft is left
 
 
@@ -121,6 +121,17 @@ def test_a_folder_is_written_again_and_what_else_lies_there_is_left_alone(tmp_pa
     assert (site / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_runtime_that_the_page_no_longer_asks_for_is_removed(tmp_path: Path, stand_in: Path) -> None:
+    site = tmp_path / "site"
+    write_web(speaking.model_file(), site, runtime=stand_in)
+    write_web(speaking.model_file(), site, cdn=True)
+    assert not (site / "onnxruntime").exists()
+    write_web(speaking.model_file(), site, runtime=stand_in)
+    (site / "onnxruntime" / "mine.txt").write_text("kept")
+    write_web(speaking.model_file(), site, cdn=True)
+    assert {place for place in tree(site) if place.startswith("onnxruntime")} == {"onnxruntime/mine.txt"}
+
+
 @pytest.mark.parametrize("there", ["mine.txt", "model.json"])
 def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path, stand_in: Path, there: str) -> None:
     (tmp_path / there).write_text('{"mine": 1}')
@@ -156,7 +167,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
 def test_a_model_that_needs_featkit_beside_it_is_refused(tmp_path: Path, stand_in: Path) -> None:
     known = SERClassifier(normalise="speaker").fit(speech().waves, speech().labels, groups=speech().speakers)
     known.export(tmp_path / "m.onnx")
-    with pytest.raises(ExportError, match="reads functionals that featkit computes, and a browser has no featkit"):
+    with pytest.raises(ExportError, match=r"judges a clip beside the others .*, which a browser cannot do"):
         write_web(tmp_path / "m.onnx", tmp_path / "site", runtime=stand_in)
     assert not (tmp_path / "site").exists()
 
@@ -164,8 +175,19 @@ def test_a_model_that_needs_featkit_beside_it_is_refused(tmp_path: Path, stand_i
 def test_a_model_of_opensmile_is_refused(tmp_path: Path, stand_in: Path) -> None:
     pytest.importorskip("opensmile")
     SERClassifier("egemaps").fit(speech().waves, speech().labels, groups=speech().speakers).export(tmp_path / "m.onnx")
-    with pytest.raises(ExportError, match="Train a model that takes the waveform: on mfcc39 or logmel"):
+    with pytest.raises(ExportError, match=r"starts at features \(functionals\) .*; a browser needs a model that reads"):
         write_web(tmp_path / "m.onnx", tmp_path / "site", runtime=stand_in)
+
+
+def test_scores_that_no_browser_reads_are_refused(tmp_path: Path, stand_in: Path) -> None:
+    proto = onnx.load(speaking.model_file())
+    recipe = json.loads(proto.metadata_props[0].value)
+    recipe["scores"] = {"recalls": {"anger": float("nan")}}
+    proto.metadata_props[0].value = json.dumps(recipe)
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match=r"m\.onnx: its scores hold NaN or infinity, .* export it again"):
+        write_web(tmp_path / "m.onnx", tmp_path / "site", runtime=stand_in)
+    assert not (tmp_path / "site").exists()
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path, stand_in: Path) -> None:
@@ -198,8 +220,7 @@ def test_a_cdn_and_a_folder_exclude_each_other(tmp_path: Path, stand_in: Path) -
 
 
 def test_with_a_cdn_the_runtime_is_left_out_and_its_hashes_are_told(tmp_path: Path) -> None:
-    report = write_web(speaking.model_file(), tmp_path / "site", cdn=True)
-    assert report.runtime == f"onnxruntime-web {browser.VERSION} from cdn.jsdelivr.net"
+    write_web(speaking.model_file(), tmp_path / "site", cdn=True)
     assert not (tmp_path / "site" / "onnxruntime").exists()
     told = json.loads((tmp_path / "site" / "model.json").read_text(encoding="utf-8"))["files"]
     for key, name in (("script", browser.SCRIPT), ("wasm", browser.WASM)):

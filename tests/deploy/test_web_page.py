@@ -303,6 +303,9 @@ def test_a_file_is_decoded_at_its_own_rate(workshop: Page, tmp_path: Path) -> No
 
 # --- what is no clip -------------------------------------------------------------------------------------------------
 
+_IN_HEADER = (12, 19, 20, 21, 22, 36)
+"""Bytes after which a wav is cut off: before, at and within what tells its format."""
+
 
 def refused(path: Path) -> str:
     """What Python says of a file."""
@@ -322,16 +325,19 @@ def test_what_is_no_clip_is_refused_in_the_words_of_python(opened: Opened, tmp_p
         soundfile.write(tmp_path / f"{name}.wav", samples, 16_000, "FLOAT")
     soundfile.write(tmp_path / "against.wav", np.stack([wave, -wave], axis=1), 16_000, "FLOAT")
     soundfile.write(tmp_path / "whole.wav", wave, 16_000)
+    soundfile.write(tmp_path / "silent-8-bit.wav", np.zeros((16_000, 2)), 16_000, "PCM_U8")  # its zero is 128
     bad["cut.wav"] = (tmp_path / "whole.wav").read_bytes()[:9000]
+    bad |= {f"cut-{n}.wav": (tmp_path / "whole.wav").read_bytes()[:n] for n in _IN_HEADER}
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-    names = ["silent", "none", "nan", "brief", "against", "cut", "text"]
-    rows = told(ready(opened()), *(tmp_path / f"{name}.wav" for name in [*names, "empty", "noise", "loud"]))
+    names = ["silent", "silent-8-bit", "none", "nan", "brief", "against", "cut", "text"]
+    others = ["empty", *(f"cut-{n}" for n in _IN_HEADER), "noise", "loud"]
+    rows = told(ready(opened()), *(tmp_path / f"{name}.wav" for name in [*names, *others]))
     for name, row in zip(names, rows, strict=False):
         assert refused(tmp_path / f"{name}.wav").removeprefix("is ") in row["error"], name
-    assert [row["error"] for row in rows[7:]] == [
+    assert [row["error"] for row in rows[len(names) :]] == [
         "The clip is empty (0 bytes); choose an audio file.",
-        "The clip cannot be decoded; it is damaged or in a format that this browser does not read.",
+        *["The clip cannot be decoded; it is damaged or in a format that this browser does not read."] * 7,
         f"The clip cannot be used: samples reach {np.abs(wave * 40_000).max():.0f}, a wave −1 to 1; scale integers to "
         "that range.",
     ]

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import speaking
 from browsing import CHROMIUM, CONTRAST, LIGHTNESS, NEEDED, chromium, shown, write_clips
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from featkit import load
 from featkit.serve import Limits
@@ -69,6 +69,15 @@ def ready(page: Page) -> Page:
 def labelled(page: Page, *paths: Path) -> None:
     page.locator("#files").set_input_files([str(path) for path in paths])
     expect(page.locator("#result")).to_be_visible()
+
+
+def until(page: Page, true: Callable[[], bool]) -> None:
+    """Wait for what no locator shows."""
+    for _ in range(500):
+        if true():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("it did not happen within 10 s")
 
 
 def answer(path: Path) -> dict[str, float]:
@@ -132,6 +141,72 @@ def test_many_clips_become_a_table_and_a_csv(opened: Opened, clips: Path) -> Non
     expect(page.locator("#result-error")).to_be_hidden()
 
 
+def test_clips_that_were_cleared_are_neither_shown_nor_announced(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    held: list[Route] = []
+    page.route("**/predict*", lambda route: held.append(route), times=2)
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const text = id => document.getElementById(id).textContent;
+            const hear = () => heard.push(text("result-file"), text("say"));
+            new MutationObserver(hear).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    page.locator("#files").set_input_files([str(clips / "anger.wav")] * 5)
+    until(page, lambda: len(held) == 2)
+    page.get_by_role("button", name="Clear").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for route in held:
+        route.continue_()
+    labelled(page, clips / "sadness.wav")
+    expect(page.get_by_role("status")).to_contain_text("sadness.wav sounds like")
+    assert len([url for url in asked if "predict" in url]) == 1
+    told = "".join(page.evaluate("heard"))
+    assert "sadness.wav" in told
+    assert "anger.wav" not in told
+    assert "are done" not in told
+    expect(page.locator("#rows tr")).to_have_count(1)
+
+
+def test_clearing_frees_the_clip_that_could_be_played(opened: Opened, clips: Path) -> None:
+    count = """
+        window.made = new Set();
+        const make = URL.createObjectURL, free = URL.revokeObjectURL;
+        URL.createObjectURL = given => { const url = make(given); made.add(url); return url; };
+        URL.revokeObjectURL = url => { made.delete(url); free(url); };
+    """
+    page = ready(opened(script=count))
+    labelled(page, clips / "anger.wav", clips / "sadness.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    assert page.evaluate("made.size") == 1
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("made.size") == 0
+    labelled(page, clips / "sadness.wav")
+    expect(page.locator("#play")).to_be_enabled()
+
+
+def test_two_clips_at_a_time_are_asked_for_however_they_come(opened: Opened, clips: Path) -> None:
+    count = """
+        window.most = 0;
+        let now = 0;
+        const ask = window.fetch;
+        window.fetch = async (path, ...how) => {
+            if (!String(path).includes("predict")) return ask(path, ...how);
+            most = Math.max(most, ++now);
+            try { return await ask(path, ...how); } finally { now--; }
+        };
+    """
+    page = ready(opened(script=count))
+    for _ in range(3):
+        page.locator("#files").set_input_files([str(clips / "long.wav"), str(clips / "anger.wav")])
+    expect(page.locator("#batch-progress")).to_have_text("6")
+    expect(page.locator("#csv")).to_be_enabled()
+    expect(page.get_by_role("status")).to_have_text("2 clips are done, 0 could not be used.")
+    assert page.evaluate("most") == 2
+
+
 def test_a_recording_of_the_microphone_is_labelled(opened: Opened) -> None:
     page = ready(opened())
     page.get_by_role("button", name="Record").click()
@@ -187,6 +262,27 @@ def test_a_denied_microphone_is_told(opened: Opened) -> None:
     page.get_by_role("button", name="Go live").click()
     expect(page.locator("#notice")).to_contain_text("may not use the microphone")
     expect(page.locator("#live")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "AudioContext.prototype.createMediaStreamSource = () => { throw new Error('broken'); };",
+        "AudioWorklet.prototype.addModule = async () => { throw new Error('broken'); };",
+    ],
+)
+def test_a_microphone_that_cannot_be_read_leaves_nothing_open(broken: str, opened: Opened) -> None:
+    count = """
+        window.contexts = [];
+        window.AudioContext = class extends AudioContext {
+            constructor(...how) { super(...how); contexts.push(this); }
+        };
+    """
+    page = ready(opened(script=broken + count))
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator("#notice")).to_contain_text("The microphone cannot be read (broken)")
+    until(page, lambda: page.evaluate("contexts.every(({ state }) => state === 'closed')"))
+    assert page.evaluate("contexts.length") >= 1
 
 
 def test_a_name_that_is_html_stays_text(opened: Opened, clips: Path, tmp_path: Path) -> None:
@@ -287,6 +383,18 @@ def test_the_model_card_says_what_the_model_is(opened: Opened) -> None:
     expect(card).to_contain_text("mfcc39")
     expect(card).to_contain_text("It names how a voice sounds to the listeners")
     expect(page.locator("#legend li")).to_have_count(3)
+
+
+def test_an_emotion_that_was_not_in_the_truth_has_no_recall(opened: Opened, served: speaking.Served) -> None:
+    def unheard(route: Route) -> None:
+        told = route.fetch().json()
+        route.fulfill(json=told | {"recalls": {"anger": 0.5, "neutral": 0, "sadness": None}})
+
+    page = opened(at="about:blank")
+    page.route("**/model", unheard)
+    page.goto(served.url)
+    ready(page)
+    expect(page.locator("#recalls .value")).to_have_text(["50 %", "0 %", "–"])
 
 
 def test_a_page_without_its_token_asks_for_it(opened: Opened, clips: Path) -> None:

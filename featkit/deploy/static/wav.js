@@ -33,8 +33,14 @@ export function readWav(buffer) {
     channels,
     lack: data.there < data.claimed ? `${data.there} of ${data.claimed} bytes` : "",
     mono: () => Float32Array.from({ length: frames }, (_, i) => mean(view, read, data.at + i * channels * width, channels, width)),
-    sounds: () => new Uint8Array(buffer, data.at, data.there).some((byte) => byte),
+    sounds: () => sounds(view, read, data.at, frames * channels, width),
   };
+}
+
+// Whether any sample of any channel is something else than silence, which in 8 bits is 128.
+function sounds(view, read, at, count, width) {
+  for (let i = 0; i < count; i++) if (read(view, at + i * width)) return true;
+  return false;
 }
 
 // Where the format stands, and the samples: at, bytes that are there, bytes that are claimed.
@@ -45,7 +51,8 @@ function chunksOf(view) {
     const name = text(view, at);
     const size = view.getUint32(at + 4, true);
     const there = end - at - 8;
-    if (name === "fmt " && size >= (view.getUint16(at + 8, true) === EXTENSIBLE ? 26 : 16) && there >= size) found.fmt = at + 8;
+    const whole = size >= 16 && there >= size;
+    if (name === "fmt " && whole && (size >= 26 || view.getUint16(at + 8, true) !== EXTENSIBLE)) found.fmt = at + 8;
     if (name === "data") {
       const unknown = UNKNOWN.includes(size) && (size || view.getUint32(4, true) <= at); // never closed
       found.data = { at: at + 8, there: unknown ? there : Math.min(size, there), claimed: unknown ? there : size };

@@ -8,13 +8,15 @@ const $ = (id) => document.getElementById(id);
 const show = (id, visible = true) => { $(id).hidden = !visible; };
 const player = new Audio();
 const LIVE_SECONDS = 30;
+const TOGETHER = 2; // clips at a time: there are few threads, and the first answers come soon
 const FACTS = ["trained on", "scores", "features", "backend", "licence", "input"]; // of the card, what matters most first
 
 let about = null; // what the model says of itself
 let tones = [];
-let clips = []; // { name, file, answer | error, row }
+let clips = []; // { name, file, batch, answer | error, row }; batch: the clips that came with it
+let waiting = []; // clips that nobody works on yet
+let working = 0;
 let chosen = null;
-let queue = Promise.resolve();
 let microphone = null;
 let recordings = 0;
 
@@ -66,27 +68,35 @@ function add(files) {
   if (!about || !files.length) return;
   notice("");
   document.body.classList.add("busy-page");
-  const added = files.map((file) => ({ name: file.name, file }));
-  clips.push(...added);
-  added.forEach(addRow);
+  const batch = [];
+  batch.push(...files.map((file) => ({ name: file.name, file, batch })));
+  clips.push(...batch);
+  waiting.push(...batch);
+  batch.forEach(addRow);
   show("batch", clips.length > 1);
-  const all = work(added);
-  queue = Promise.all([queue, all]);
+  while (working < TOGETHER && waiting.length) work();
 }
 
-// Two at a time: there are few threads, and the first answers come soon.
-async function work(added) {
-  const waiting = [...added];
-  const one = async () => {
+async function work() {
+  working++;
+  try {
     for (let clip = waiting.shift(); clip; clip = waiting.shift()) {
       await label(clip);
-      fillRow(clip);
-      if (clip === added[0]) choose(clip, added.length === 1);
+      if (clips.includes(clip)) finish(clip); // else it was cleared meanwhile
     }
-  };
-  await Promise.all([one(), one()]);
-  if (added.length > 1) say(`${added.length} clips are done, ${added.filter((clip) => clip.error).length} could not be used.`);
+  } finally {
+    working--;
+  }
 }
+
+function finish(clip) {
+  const { batch } = clip;
+  fillRow(clip);
+  if (clip === batch[0]) choose(clip, batch.length === 1);
+  if (batch.length > 1 && batch.every(isDone)) say(`${batch.length} clips are done, ${batch.filter((one) => one.error).length} could not be used.`);
+}
+
+const isDone = (clip) => Boolean(clip.answer || clip.error);
 
 async function label(clip) {
   const hop = about.max_seconds > 900 ? 2 : 0.5; // seconds; an hour by halves would be too many windows
@@ -119,7 +129,7 @@ function fillRow(clip) {
 }
 
 function progress() {
-  const done = clips.filter((clip) => clip.answer || clip.error).length;
+  const done = clips.filter(isDone).length;
   $("batch-progress").textContent = done < clips.length ? `${done} of ${clips.length}` : `${clips.length}`;
   $("csv").disabled = done < clips.length;
 }
@@ -143,8 +153,9 @@ function csv() {
 
 function clear() {
   clips = [];
+  waiting = [];
   chosen = null;
-  player.pause();
+  unload();
   $("rows").replaceChildren();
   show("batch", false);
   show("result", false);
@@ -155,7 +166,7 @@ function clear() {
 // --- one clip -------------------------------------------------------------------------------------------------------
 
 function choose(clip, aloud = true) {
-  if (!clip.answer && !clip.error) return;
+  if (!isDone(clip)) return;
   chosen?.row.classList.remove("chosen");
   chosen = clip;
   clip.row.classList.add("chosen");
@@ -205,8 +216,14 @@ function overTime({ timeline: windows, seconds }) {
   ]));
 }
 
+function unload() {
+  player.pause();
+  URL.revokeObjectURL(player.src);
+  player.removeAttribute("src");
+}
+
 function load(clip) {
-  if (player.src) URL.revokeObjectURL(player.src);
+  unload();
   player.src = URL.createObjectURL(clip.file);
   $("play").disabled = false;
   $("seek").max = clip.answer.seconds;

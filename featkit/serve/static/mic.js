@@ -19,8 +19,9 @@ export async function listen(onFrame) {
     throw new Error(REASONS[error.name] ?? `The microphone cannot be opened (${error.name}).`);
   }
   const free = () => stream.getTracks().forEach((track) => track.stop());
+  let context, source;
   try {
-    const [context, source] = connected(stream);
+    [context, source] = connected(stream);
     await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
     const node = new AudioWorkletNode(context, "frames");
     node.port.onmessage = ({ data }) => onFrame(new Int16Array(data));
@@ -29,6 +30,7 @@ export async function listen(onFrame) {
     return { rate: context.sampleRate, stop: () => { node.port.onmessage = null; free(); return context.close(); } };
   } catch (error) {
     free();
+    context?.close();
     throw new Error(`The microphone cannot be read (${error.message}).`);
   }
 }
@@ -36,11 +38,19 @@ export async function listen(onFrame) {
 // At 16 kHz where the browser can convert; Firefox may not, then at the microphone's own rate, and who recognises converts.
 function connected(stream) {
   try {
-    const context = new AudioContext({ sampleRate: 16000 });
-    return [context, context.createMediaStreamSource(stream)];
+    return joined(stream, new AudioContext({ sampleRate: 16000 }));
   } catch {
-    const context = new AudioContext();
+    return joined(stream, new AudioContext());
+  }
+}
+
+// A browser has few contexts: one that is of no use is closed.
+function joined(stream, context) {
+  try {
     return [context, context.createMediaStreamSource(stream)];
+  } catch (error) {
+    context.close();
+    throw error;
   }
 }
 

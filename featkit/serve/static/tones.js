@@ -14,7 +14,8 @@ export function toneOf(label, index) {
   return `oklch(${light} ${chroma} ${hue})`;
 }
 
-export const percent = (share) => `${(100 * share).toFixed(share < 0.0995 && share >= 0.0005 ? 1 : 0)} %`;
+// Of nothing there is no share.
+export const percent = (share) => share === null ? "–" : `${(100 * share).toFixed(share < 0.0995 && share >= 0.0005 ? 1 : 0)} %`;
 
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
