@@ -34,6 +34,8 @@ _EXTRAS = {
     "websockets": "serve",
     "python_multipart": "serve",
     "sounddevice": "live",
+    "dask": "dask",
+    "distributed": "dask",
     "litert_torch": "mobile",
     "ai_edge_litert": "mobile",
     "ai_edge_quantizer": "mobile",

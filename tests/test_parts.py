@@ -82,6 +82,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("featkit.parts.drive.runner", runner)
 
 
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All workers from the first file on, however little there is to do."""
+    monkeypatch.setattr("featkit.parts.drive.WORTH", 0.0)
+
+
 def texts(folder: Path, *contents: str) -> list[str]:
     folder.mkdir(exist_ok=True)
     for i, content in enumerate(contents):
@@ -523,6 +529,7 @@ def test_without_pyarrow_the_pip_line_is_given(monkeypatch: pytest.MonkeyPatch) 
 # --- workers -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("wide")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_that_kills_its_worker_costs_its_own_row(tmp_path: Path, jobs: int) -> None:
     files = texts(tmp_path / "t", *["a"] * 9, "crash", *["b"] * 9, "c", "bad")
@@ -537,6 +544,7 @@ def test_a_file_that_hangs_costs_its_own_row(tmp_path: Path) -> None:
     assert (numbers(found), found.failures) == ((2, 1, 0), [f"{files[1]}: took longer than 1 s"])
 
 
+@pytest.mark.usefixtures("wide")
 def test_any_number_of_workers_writes_the_same_bytes(tmp_path: Path) -> None:
     files = texts(tmp_path / "t", *WORDS)
     for jobs in (1, 2, 3):
@@ -564,6 +572,7 @@ def test_a_killed_run_leaves_its_parts_and_no_worker(tmp_path: Path) -> None:
     files = texts(tmp_path / "t", *["slow"] * 60)
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_parts; from pathlib import Path;"
+        "import featkit.parts.drive; featkit.parts.drive.WORTH = 0;"
         f"test_parts.count({files!r}, Path({str(tmp_path / 'o.parquet')!r}), n_jobs=2)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, start_new_session=True)

@@ -55,13 +55,14 @@ def test_what_was_written_is_read_bit_for_bit(tmp_path: Path, view: View) -> Non
 def test_pandas_reads_it_with_a_name_for_every_column(tmp_path: Path) -> None:
     write_table(tmp_path / "t.parquet", table("functionals"))
     frame = pd.read_parquet(tmp_path / "t.parquet")
-    assert list(frame.columns) == ["file", "label", "speaker", "text", *find_extractor("mfcc39").names("functionals")]
+    about = ["file", "start", "end", "label", "speaker", "text", "sha256", "quality", "bytes", "mtime_ns"]
+    assert list(frame.columns) == [*about, *find_extractor("mfcc39").names("functionals")]
     assert frame["mfcc_1_mean"].dtype == np.float32
 
 
 def test_the_recipe_stands_in_the_schema(tmp_path: Path) -> None:
     write_table(tmp_path / "t.parquet", table("frames"))
-    recipe = json.loads(pq.read_schema(tmp_path / "t.parquet").metadata[b"featkit"])
+    recipe = json.loads(pq.read_schema(tmp_path / "t.parquet").metadata[b"featkit_run"])
     assert recipe["features"]["name"] == "mfcc39"
     assert recipe["features"]["params"]["n_mfcc"] == 13
 
@@ -104,15 +105,19 @@ def test_a_table_that_lost_a_column_is_refused(tmp_path: Path) -> None:
 def test_a_table_with_a_damaged_recipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(path, table("functionals"))
-    pq.write_table(pq.read_table(path).replace_schema_metadata({b"featkit": b'{"view": "frames"}'}), path)
-    with pytest.raises(DataError, match=r"t\.parquet: its recipe is damaged \('features'\); extract it again"):
-        read_table(path)
+    recipe = json.loads(pq.read_schema(path).metadata[b"featkit_run"])
+    recipe["features"]["params"]["n_mfcc"] = 12
+    for wrong, told in (({"command": "extract"}, "'features'"), (recipe, "features of hash [0-9a-f]+ have the hash")):
+        metadata = {b"featkit_run": json.dumps(wrong)}
+        pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+        with pytest.raises(DataError, match=rf"t\.parquet: its recipe is damaged \({told}.*\); extract it again"):
+            read_table(path)
 
 
 def test_a_table_that_pandas_saved_again_is_not_taken_for_a_manifest(tmp_path: Path) -> None:
     write_table(tmp_path / "t.parquet", table("functionals"))
     pd.read_parquet(tmp_path / "t.parquet").to_parquet(tmp_path / "plain.parquet")
-    with pytest.raises(DataError, match="holds 351 columns of numbers but no recipe of featkit, which pandas drops"):
+    with pytest.raises(DataError, match="holds 355 columns of numbers but no recipe of featkit, which pandas drops"):
         read_corpus(str(tmp_path / "plain.parquet"))
 
 

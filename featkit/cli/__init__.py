@@ -21,6 +21,7 @@ from featkit.cli.info import info
 from featkit.cli.list_ import list_plugins
 from featkit.cli.predict import predict
 from featkit.cli.serve import serve
+from featkit.cli.store import store
 from featkit.cli.stream import stream
 from featkit.cli.tune import tune
 from featkit.cli.verify import verify
@@ -65,7 +66,7 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    extract, augment, audit, fit, evaluate, tune, benchmark, compare, verify, predict, stream, serve, export,
+    extract, store, augment, audit, fit, evaluate, tune, benchmark, compare, verify, predict, stream, serve, export,
     info, list_plugins, data, demo,
 ):  # fmt: skip
     cli.add_command(_command)

@@ -16,8 +16,10 @@ except ModuleNotFoundError as error:
     raise plugins.missing(error, "table of many files") from None
 
 from featkit.parts.drive import Options
+from featkit.parts.ledger import Notes
 from featkit.parts.output import FAILURES, SETTINGS_KEY, Output
 from featkit.parts.run import Summary, run
+from featkit.parts.shape import Shape
 from featkit.parts.work import FileError, Work
 
-__all__ = ["FAILURES", "SETTINGS_KEY", "FileError", "Options", "Output", "Summary", "Work", "run"]
+__all__ = ["FAILURES", "SETTINGS_KEY", "FileError", "Notes", "Options", "Output", "Shape", "Summary", "Work", "run"]

@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from joblib import effective_n_jobs
 from tqdm import tqdm
 
 from featkit.errors import DataError
 from featkit.parts.folder import Folder, read_part
 from featkit.parts.ledger import Ledger
-from featkit.parts.pool import Reports, alone, cause_of_death, runner
+from featkit.parts.log import Log
+from featkit.parts.pool import Reports, alone, cause_of_death, own_processes, runner
 from featkit.parts.work import FileError, Report, Task, Work, as_text, part_schema, stamp, trouble
 
 PART = 2.0
 """Seconds of work in a part: what a worker repeats at most after a crash."""
+
+WORTH = 15.0
+"""Seconds of work for each worker that are worth its start: a second or two until it has imported what it needs."""
 
 _MOST_FILES = 512
 
@@ -45,6 +51,8 @@ class Options:
         Show a bar with the time left.
     tell
         Is given what people should know before the work begins, a line at a time.
+    log
+        File to write lines of JSON to: start, progress, failures, end.
     """
 
     n_jobs: int = 1
@@ -54,14 +62,15 @@ class Options:
     timeout: float = 600.0
     progress: bool = False
     tell: Callable[[str], None] = lambda line: None
+    log: Path | None = None
 
 
 class Driver:
     """Does files of a ledger; their rows are parts in the folder, and entered."""
 
-    def __init__(self, ledger: Ledger, folder: Folder, work: Work, options: Options) -> None:
-        self._ledger, self._folder, self._work, self._options = ledger, folder, work, options
-        self._files, self._seconds = 0, 0.0
+    def __init__(self, ledger: Ledger, folder: Folder, work: Work, options: Options, log: Log) -> None:
+        self._ledger, self._folder, self._work, self._options, self._log = ledger, folder, work, options, log
+        self._files, self._seconds, self._reports, self._left = 0, 0.0, 0, 0
         self._bar: Any = None
 
     def do(self, files: Sequence[int]) -> None:
@@ -77,6 +86,7 @@ class Driver:
             total=total, initial=total - len(left), unit="file", leave=False, disable=not self._options.progress
         ) as self._bar:
             while left:
+                self._left = len(left)
                 suspects = self._together(left)
                 enter(self._folder, self._ledger)
                 for path, seconds in suspects.items():
@@ -94,12 +104,20 @@ class Driver:
 
     def _together(self, files: Sequence[int]) -> dict[str, float]:
         """Let the workers do the files. Returns what they had in hand if one of them died, and for how long."""
-        work = runner(self._options.n_jobs)
+        rest, n = iter(files), self._options.n_jobs
         try:
-            self._follow(work(self._tasks(files)))
+            if own_processes() and effective_n_jobs(n) > 1:
+                self._follow(alone(self._tasks(rest, until=self._is_long)))
+            self._follow(runner(n)(self._tasks(rest)))
         except BrokenExecutor:
             return self._folder.in_hand()
         return {}
+
+    def _is_long(self) -> bool:
+        """Whether enough is left to be done for all workers that were asked for."""
+        n = effective_n_jobs(self._options.n_jobs)
+        each = self._seconds / self._files if self._reports > 1 else 0.0  # the first task also loads what it needs
+        return bool(self._left * each >= n * WORTH)
 
     def _alone(self, i: int, seconds: float) -> None:
         """Do alone what a worker had in hand when it died: if that one dies of it too, this is the culprit."""
@@ -107,7 +125,7 @@ class Driver:
         reason, hint = f"took longer than {self._options.timeout:g} s", "give a longer --timeout, or leave it out"
         if seconds < self._options.timeout:
             try:
-                self._follow(alone(self._tasks([i])))
+                self._follow(alone(self._tasks(iter([i]))))
                 return
             except BrokenExecutor as error:
                 if max(self._folder.in_hand().values(), default=0) < self._options.timeout:
@@ -115,7 +133,7 @@ class Driver:
                     hint = "it may be damaged or need too much memory; convert it, leave it out, or say --retry-failed"
         row = trouble(path, stamp(path), FileError("worker", reason, hint))
         self._folder.commit(self._folder.next_number(), pa.Table.from_pylist([row], part_schema(self._work)))
-        self._count(Report(1, 0.0, f"{as_text(path)}: {reason}"))
+        self._count(Report(1, 0.0, 1, f"{as_text(path)}: {reason}"))
 
     def _follow(self, reports: Reports) -> None:
         with closing(reports):
@@ -123,21 +141,25 @@ class Driver:
                 self._count(report)
 
     def _count(self, report: Report) -> None:
-        self._files, self._seconds = report.files, report.seconds
+        if report.seconds:
+            self._files, self._seconds, self._reports = report.files, report.seconds, self._reports + 1
+        self._left -= report.files
+        self._log.count(report)
         self._bar.update(report.files)
         if self._options.strict and report.first:
             raise DataError(f"{report.first}. This is the first failure (--strict); what is done stays.")
 
-    def _tasks(self, files: Sequence[int]) -> Iterator[Task]:
+    def _tasks(self, files: Iterator[int], until: Callable[[], bool] = lambda: False) -> Iterator[Task]:
         """Tasks as long as files took so far; they are asked for one by one."""
-        rest = iter(files)
         for number in itertools.count(self._folder.next_number()):
-            paths = tuple(self._ledger.files[i] for i in itertools.islice(rest, self._in_a_part()))
+            paths = () if until() else tuple(self._ledger.files[i] for i in itertools.islice(files, self._in_a_part()))
             if not paths:
                 return
+            notes = tuple(map(self._ledger.notes.row, paths))
             yield Task(
-                self._work, self._folder, number, paths, self._options.strict, self._options.timeout, os.getpid()
-            )
+                self._work, self._folder, number, paths, notes, os.getcwd(), self._options.strict,
+                self._options.timeout, os.getpid(),
+            )  # fmt: skip
 
     def _in_a_part(self) -> int:
         """How many files make a part, if they take as long as those of the last report."""

@@ -6,11 +6,11 @@ import hashlib
 import os
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,8 +34,8 @@ class Folder:
     key: str
     """Hash of the settings. Parts of others, left by a worker that outlived its run, are not looked at."""
 
-    def commit(self, number: int, rows: pa.Table) -> None:
-        """Write a part: synced, then renamed.
+    def commit(self, number: int, rows: pa.Table) -> Path:
+        """Write a part: synced, then renamed. Returns its path.
 
         Raises
         ------
@@ -43,20 +43,22 @@ class Folder:
             The disk is full or cannot be written.
         """
         rows = rows.combine_chunks().replace_schema_metadata({_KEY: self.key.encode()})
-        draft = self.path / f"{number:08d}-{os.getpid()}{_DRAFT}"
+        draft = self.path / f"{number:08d}-{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}{_DRAFT}"
         with kept(self.path):
             try:
                 with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
                     writer.write_table(rows)
-                replace_synced(draft, self.path / f"{number:08d}-{_hash(draft)}.arrow")
+                part = self.path / f"{number:08d}-{_hash(draft)}.arrow"
+                replace_synced(draft, part)
             finally:
                 draft.unlink(missing_ok=True)
+        return part
 
     def parts(self, seen: Collection[Path | None] = ()) -> list[Path]:
         """Whole parts that were not seen yet, the newest last. What is damaged or of other settings is removed."""
         found = []
         for path in sorted(set(self.path.glob("*.arrow")) - set(seen)):
-            if path.stem.partition("-")[2] == _hash(path) and _key(path) == self.key:
+            if is_whole(path) and _key(path) == self.key:
                 found.append(path)
             else:
                 path.unlink()
@@ -75,7 +77,8 @@ class Folder:
     @contextmanager
     def hand(self) -> Iterator[Callable[[str], None]]:
         """Take down which file a worker has in hand, so that it is known if the worker dies."""
-        note = self.path / f"{socket.gethostname()}-{os.getpid()}{_HAND}"
+        who = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+        note = self.path / f"{who}{_HAND}"
         with kept(self.path), open(note, "wb", buffering=0) as file:
 
             def write(path: str) -> None:
@@ -103,7 +106,6 @@ class Folder:
 
     def remove(self) -> None:
         """Remove all parts: first from sight, so that no half of them is ever taken for the whole."""
-        read_part.cache_clear()  # mapped files cannot be removed everywhere
         if self.path.is_dir():
             self.path.replace(self._old)
         self.sweep()
@@ -117,7 +119,6 @@ class Folder:
         return self.path.with_name(self.path.name + ".old")
 
 
-@lru_cache(maxsize=16)
 def read_part(path: Path) -> pa.Table:
     """Rows of a part, mapped from disk rather than read."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
@@ -146,6 +147,11 @@ def replace_synced(draft: Path, target: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def is_whole(part: Path) -> bool:
+    """Whether each bit of a part is as it was written."""
+    return part.stem.partition("-")[2] == _hash(part)
 
 
 def _hash(path: Path) -> str:

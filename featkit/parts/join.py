@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,46 +44,61 @@ def _write_rows(ledger: Ledger, output: Output, drafts: Path, settings: Any) -> 
     main = Writer(drafts / output.path.name, output.main, settings)
     detail = output.detail and Writer(drafts / output.detail_path.name, output.detail, settings)
     name = output.work.detail
-    for block in blocks(_gathered(ledger, ledger.good()), widths(output.work.schema)):
-        rows = block
+    files, parts = ledger.good(), dict[Path, pa.Table]()
+    for block in blocks(_gathered(ledger, ledger.good(), parts), widths(output.work.schema)):
+        rows = _noted(block, ledger, list(itertools.islice(files, len(block))))
         if detail and name:
             lists = rows[name].combine_chunks()
             detail.write(_exploded(rows["file"].combine_chunks(), lists, output.detail))
             rows = rows.set_column(rows.column_names.index(name), name, pc.list_value_length(lists))
-        main.write(rows.select(output.main.names))
+        main.write(output.shape.spread(rows.select(output.rows_schema.names)))
+        parts.clear()  # what is mapped counts as memory as far as it was read
     main.close()
     if detail:
         detail.close()
     return [output.detail_path, output.path] if detail else [output.path]
 
 
+def _noted(rows: pa.Table, ledger: Ledger, files: list[int]) -> pa.Table:
+    """The rows with what the command knows of their files; what it knows nothing of stays as it is."""
+    notes = [ledger.notes.row(ledger.files[i]) if i < len(ledger.files) else {} for i in files]
+    for place, name in enumerate(rows.column_names):
+        if name in ledger.notes.columns:
+            old = rows[name].to_pylist()
+            new = [note.get(name, value) for note, value in zip(notes, old, strict=True)]
+            rows = rows.set_column(place, name, pa.array(new, pa.string()))
+    return rows
+
+
 def _write_failures(ledger: Ledger, output: Output, drafts: Path) -> list[Path]:
     if not any(True for _ in ledger.bad()):
         return []
     table = Writer(drafts / output.failures_path.name, FAILURES, None)
-    for rows in _gathered(ledger, ledger.bad()):
+    for rows in _gathered(ledger, ledger.bad(), {}):
         table.write(rows.select(FAILURES.names))
     table.close()
     return [output.failures_path]
 
 
-def _gathered(ledger: Ledger, files: Iterable[int]) -> Iterator[pa.Table]:
-    """Rows of the files, in their order: slices of parts as long as they follow each other."""
+def _gathered(ledger: Ledger, files: Iterable[int], parts: dict[Path, pa.Table]) -> Iterator[pa.Table]:
+    """Rows of the files, in their order: slices of parts as long as they follow each other. Parts are kept open."""
     source = first = after = -1
     for at, row in map(ledger.place, files):
         if (at, row) != (source, after):
             if after > first:
-                yield _slice(ledger, source, first, after)
+                yield _slice(ledger, parts, source, first, after)
             source, first = at, row
         after = row + 1
     if after > first:
-        yield _slice(ledger, source, first, after)
+        yield _slice(ledger, parts, source, first, after)
 
 
-def _slice(ledger: Ledger, source: int, first: int, after: int) -> pa.Table:
+def _slice(ledger: Ledger, parts: dict[Path, pa.Table], source: int, first: int, after: int) -> pa.Table:
     path = ledger.sources[source]
     assert path is not None  # rows of a finished output are made parts before they are joined
-    return read_part(path).slice(first, after - first)
+    if path not in parts:
+        parts[path] = read_part(path)
+    return parts[path].slice(first, after - first)
 
 
 def blocks(pieces: Iterable[pa.Table], lists: dict[str, int]) -> Iterator[pa.Table]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,21 @@ from featkit.errors import DataError
 from featkit.parts.work import as_text, stamp
 
 _NONE = -1
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is known of files besides what the work finds: columns of a row that the command gives.
+
+    ``of`` holds a value for each of ``columns``, by path. New notes take the place of old ones without new work.
+    """
+
+    columns: tuple[str, ...] = ()
+    of: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+    def row(self, path: str) -> dict[str, str | None]:
+        """The columns of one file; none, if nothing is noted of it."""
+        return dict(zip(self.columns, self.of[path], strict=True)) if path in self.of else {}
 
 
 class Ledger:
@@ -25,14 +41,19 @@ class Ledger:
         Paths, each once.
     sources
         Parts, or None for the finished output.
+    notes
+        What the command knows of its files.
     forgotten
         Failures of files that are named no longer.
+    renoted
+        Rows whose notes are not those of the command.
     """
 
-    def __init__(self, files: Sequence[str]) -> None:
+    def __init__(self, files: Iterable[str], notes: Notes) -> None:
         self.files = list(dict.fromkeys(files))
+        self.notes = notes
         self.sources: list[Path | None] = []
-        self.forgotten = 0
+        self.forgotten = self.renoted = 0
         self._index: dict[str, int] = {}
         for i, path in enumerate(self.files):
             if self._index.setdefault(as_text(path), i) != i:
@@ -49,8 +70,12 @@ class Ledger:
         at = len(self.sources) - 1
         failed = rows["reason"].is_valid().to_pylist()
         columns = [rows[name].to_pylist() for name in ("file", "bytes", "mtime_ns")]
+        noted = [rows[name].to_pylist() for name in self.notes.columns]
         for row, (file, size, mtime, bad) in enumerate(zip(*columns, failed, strict=True), first):
             i = self._index.get(file)
+            if i is not None and not bad and noted:
+                old = tuple(column[row - first] for column in noted)
+                self.renoted += self.notes.of.get(self.files[i], old) != old if i < len(self.files) else 0
             if i is None and bad:
                 self.forgotten += 1
                 continue

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as parquet
 
 from featkit.errors import DataError
+from featkit.parts.shape import Plain, Shape, by_files, firsts
 from featkit.parts.work import KEYS, TROUBLE, Work, part_schema, widths
+from featkit.sealed import SealedWriter, state
 
 SETTINGS_KEY = b"featkit_run"
 """Key of the settings, as JSON, in the metadata of a Parquet file's schema."""
@@ -21,16 +24,14 @@ SETTINGS_KEY = b"featkit_run"
 FAILURES = pa.schema([KEYS.field("file"), *TROUBLE, KEYS.field("bytes"), KEYS.field("mtime_ns")])
 """Columns of the table of failures."""
 
-_ROWS = 8_192
-"""Rows that are read at a time."""
-
 
 @dataclass(frozen=True)
 class Output:
-    """``out.parquet`` or ``out.csv``, and the files beside it."""
+    """``out.parquet`` or ``out.csv``, the files beside it, and how rows stand in it."""
 
     path: Path
     work: Work
+    shape: Shape = field(default_factory=Plain)
 
     def __post_init__(self) -> None:
         if self.path.suffix not in (".parquet", ".csv"):
@@ -42,7 +43,12 @@ class Output:
 
     @property
     def main(self) -> pa.Schema:
-        """Columns of the main table: file, those of the work, and which state of the file they tell of."""
+        """Columns of the main table."""
+        return self.shape.main(self.rows_schema)
+
+    @property
+    def rows_schema(self) -> pa.Schema:
+        """Columns of a row a file: file, those of the work, and which state of the file they tell of."""
         columns = [
             pa.field(field.name, pa.int64()) if field.name == self.work.detail else field for field in self.work.schema
         ]
@@ -106,6 +112,30 @@ class Output:
         for path in (self.path, self.detail_path, self.failures_path, self.settings_path):
             path.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Look whether each bit of the tables is as it was written.
+
+        Raises
+        ------
+        DataError
+            One of them was damaged, or changed by another program. CSV cannot tell.
+        """
+        with self._readable():
+            for path in [self.path, *([self.detail_path] if self.detail else [])]:
+                if path.suffix == ".parquet" and (found := state(path)) != "whole":
+                    told = "was written by another program" if found == "other" else "has lost or changed bits"
+                    raise pa.ArrowInvalid(f"{path.name} {told}")
+
+    def keys(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Which file each of `rows` is of, in which state, and why it failed; with some columns of the main table."""
+        kept = pa.schema([*KEYS, *(self.main.field(name) for name in columns)])
+        schema = pa.schema([*kept, TROUBLE.field("reason")])
+        with self._readable():
+            for table in by_files(_read(self.path, kept)):
+                yield _as(schema, table.take(pa.array(firsts(table))))
+            for table in self._failed():
+                yield _as(schema, table)
+
     def rows(self) -> Iterator[pa.Table]:
         """The finished tables as rows of parts again, a few thousand at a time.
 
@@ -115,15 +145,24 @@ class Output:
             They are damaged, or do not belong together.
         """
         schema = part_schema(self.work)
-        try:
+        with self._readable():
             details = _Rows(self.detail_path, self.detail) if self.detail else None
-            for table in _read(self.path, self.main):
+            for table in by_files(_read(self.path, self.main)):
+                rows = self.shape.gather(table)
                 if details:
-                    table = _nested(table, details, str(self.work.detail))
+                    rows = _nested(rows, details, str(self.work.detail))
+                yield _as(schema, rows)
+            for table in self._failed():
                 yield _as(schema, table)
-            if self.failures_path.exists():
-                for table in _read(self.failures_path, FAILURES):
-                    yield _as(schema, table)
+
+    def _failed(self) -> Iterator[pa.Table]:
+        if self.failures_path.exists():
+            yield from _read(self.failures_path, FAILURES)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(
@@ -139,14 +178,12 @@ class Writer:
         if path.suffix == ".csv":
             self._writer = pa_csv.CSVWriter(str(path), schema)
             return
-        self._schema = schema.with_metadata({SETTINGS_KEY: json.dumps(settings)})
-        words = [field.name for field in schema if pa.types.is_string(field.type)]
-        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=words)
+        self._writer = SealedWriter(path, schema, {SETTINGS_KEY.decode(): json.dumps(settings)})
 
     def write(self, rows: pa.Table) -> None:
         """Write rows, in Parquet as groups of their own."""
         # In one piece, or its bytes would depend on the parts from which it was gathered.
-        self._writer.write_table(rows.combine_chunks().cast(self._schema))
+        self._writer.write(rows.combine_chunks().cast(self._schema))
 
     def close(self) -> None:
         """Write the end of the table."""
@@ -173,8 +210,8 @@ class _Rows:
 def _read(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     if path.suffix == ".parquet":
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(_ROWS):
-                yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+            for group in range(file.num_row_groups):  # as large as memory was found good for when it was written
+                yield file.read_row_group(group, schema.names).select(schema.names).cast(schema)
         return
     parsing = pa_csv.ParseOptions(newlines_in_values=True)
     kinds = pa_csv.ConvertOptions(

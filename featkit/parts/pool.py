@@ -12,7 +12,9 @@ from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import ProcessPoolExecutor
+from joblib.parallel import BACKENDS, get_active_backend
 
+from featkit.parts.cluster import deaths
 from featkit.parts.work import Report, Task, do
 
 Reports = Generator[Report, None, None]
@@ -24,9 +26,14 @@ def runner(n_jobs: int) -> Runner:
 
     A runner raises BrokenExecutor where a worker dies.
     """
-    if effective_n_jobs(n_jobs) == 1:
+    if own_processes() and effective_n_jobs(n_jobs) == 1:
         return alone
     return lambda tasks: together(tasks, n_jobs)
+
+
+def own_processes() -> bool:
+    """Whether workers are processes that joblib starts here, each of which costs a second before it does anything."""
+    return isinstance(get_active_backend()[0], (BACKENDS["loky"], BACKENDS["sequential"]))
 
 
 def together(tasks: Iterable[Task], n_jobs: int) -> Reports:
@@ -36,6 +43,8 @@ def together(tasks: Iterable[Task], n_jobs: int) -> Reports:
     reports = workers(delayed(do)(task) for task in tasks)
     try:
         yield from reports
+    except deaths() as error:
+        raise BrokenExecutor(str(error)) from None
     finally:
         with warnings.catch_warnings():
             # joblib tells of tasks that were done and not used: their parts are found by who reads the folder.
@@ -52,7 +61,9 @@ def alone(tasks: Iterable[Task]) -> Reports:
 
 @contextmanager
 def _process() -> Iterator[Any]:
-    process = ProcessPoolExecutor(max_workers=1, timeout=300)  # seconds without work until it ends, as joblib's do
+    # One thread, and 300 s without work until it ends: as joblib has it for its own processes.
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    process = ProcessPoolExecutor(max_workers=1, timeout=300, env=one)
     try:
         yield process
     finally:

@@ -16,9 +16,11 @@ from featkit.errors import DataError
 from featkit.parts.drive import Driver, Options, enter
 from featkit.parts.folder import Folder, kept
 from featkit.parts.join import join
-from featkit.parts.ledger import Ledger
+from featkit.parts.ledger import Ledger, Notes
 from featkit.parts.lock import locked
+from featkit.parts.log import Log
 from featkit.parts.output import Output
+from featkit.parts.shape import Plain, Shape
 from featkit.parts.work import Work
 
 _SETTINGS, _WHOLE = "settings.json", "whole"
@@ -47,7 +49,7 @@ class Summary:
 
 def run(
     files: Sequence[str | os.PathLike[str]], work: Work, settings: Mapping[str, Any], output: str | os.PathLike[str],
-    options: Options | None = None,
+    options: Options | None = None, *, shape: Shape | None = None, notes: Notes | None = None,
 ) -> Summary:  # fmt: skip
     """Do the work on all files, beginning where an earlier run ended, and write its tables.
 
@@ -63,6 +65,10 @@ def run(
         ``*.parquet`` or ``*.csv``; the parts lie beside it in ``*.parts`` as long as it is not finished.
     options
         Default: one worker, no bar.
+    shape
+        How the rows stand in the table. Default: as they are.
+    notes
+        What is known of the files; columns of the work that it leaves to them.
 
     Raises
     ------
@@ -70,21 +76,20 @@ def run(
         What is there was made with other settings or is no table of ours, another run is at work on it, the disk is
         full, or with ``strict`` a file failed. What is done stays.
     """
-    tables = Output(Path(output), work)
+    tables = Output(Path(output), work, shape or Plain())
     with kept(tables.path):
         tables.path.parent.mkdir(parents=True, exist_ok=True)
     with locked(tables.lock, tables.path):
-        job = _Run([os.fspath(path) for path in files], tables, settings, options or Options())
-        return job.all()
+        ledger = Ledger((os.fspath(path) for path in files), notes or Notes())
+        return _Run(ledger, tables, settings, options or Options()).all()
 
 
 class _Run:
-    def __init__(self, files: Sequence[str], output: Output, settings: Mapping[str, Any], options: Options) -> None:
+    def __init__(self, ledger: Ledger, output: Output, settings: Mapping[str, Any], options: Options) -> None:
         text = json.dumps(settings, sort_keys=True)
         self._settings, self._text, key = json.loads(text), text, hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._output, self._options = output, options
-        self._folder = Folder(output.parts, key)
-        self._ledger = Ledger(files)
+        self._output, self._options, self._ledger = output, options, ledger
+        self._folder = Folder(output.parts.absolute(), key)  # a worker elsewhere may stand in another folder
 
     def all(self) -> Summary:
         """From what is there to what should be there."""
@@ -98,13 +103,23 @@ class _Run:
         finished = self._output.path.exists() and not (self._folder.path / _WHOLE).exists()
         self._look_up(finished)
         todo = self._todo()
-        old = len(self._ledger.sources)
-        if finished and not (begun or todo or self._ledger.forgotten):
-            return self._summary(old)
+        log = Log(self._options.log, len(self._ledger.files), len(todo))
+        try:
+            summary = self._done(finished, begun, todo, log)
+        except BaseException as error:
+            log.end(error=" ".join(str(error).split()) or type(error).__name__)
+            raise
+        log.end(summary={"done": summary.done, "failed": summary.failed, "skipped": summary.skipped})
+        return summary
+
+    def _done(self, finished: bool, begun: bool, todo: Sequence[int], log: Log) -> Summary:
+        ledger = self._ledger
+        if finished and not (begun or todo or ledger.forgotten or ledger.renoted):
+            return self._summary(len(ledger.sources))
         self._prepare(finished)
-        old = len(self._ledger.sources)
-        Driver(self._ledger, self._folder, self._output.work, self._options).do(todo)
-        join(self._ledger, self._output, self._settings)
+        old = len(ledger.sources)
+        Driver(ledger, self._folder, self._output.work, self._options, log).do(todo)
+        join(ledger, self._output, self._settings)
         self._folder.remove()
         return self._summary(old)
 
@@ -133,9 +148,11 @@ class _Run:
     def _look_up(self, finished: bool) -> None:
         """Enter all rows that are there."""
         first = 0
-        for rows in self._output.rows() if finished else ():
-            self._ledger.add(None, rows, first)
-            first += len(rows)
+        if finished:
+            self._output.check()
+            for rows in self._output.keys(self._ledger.notes.columns):
+                self._ledger.add(None, rows, first)
+                first += len(rows)
         enter(self._folder, self._ledger)
 
     def _todo(self) -> list[int]:

@@ -35,6 +35,13 @@ class FileError(FeatkitError):
         super().__init__(reason)
         self.stage, self.reason, self.hint = stage, reason, hint
 
+    @classmethod
+    def of(cls, stage: str, error: FeatkitError, where: str) -> FileError:
+        """What a message of featkit says in two cells: what is, without the name, and what to do, which comes last."""
+        text = str(error).removeprefix(f"{where}: ").rstrip(".")
+        end = max(text.rfind(". "), text.rfind("; "))
+        return cls(stage, text) if end < 0 else cls(stage, text[:end], text[end + 2 :])
+
 
 class Work(Protocol):
     """What is done with a file. It is pickled; what is costly to make is to be made once a process."""
@@ -59,6 +66,10 @@ class Task:
     folder: Folder
     number: int
     files: tuple[str, ...]
+    notes: tuple[Mapping[str, Any], ...]
+    """Of each file."""
+    root: str
+    """Folder from which relative paths start: a worker elsewhere may stand in another one."""
     strict: bool
     """Stop at the first file that fails."""
     timeout: float
@@ -69,11 +80,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a task: files that were done, seconds, and the first failure."""
+    """What came of a task: files that were done, seconds, how many of them failed, and the first failure."""
 
     files: int
     seconds: float
-    first: str | None
+    failed: int = 0
+    first: str | None = None
 
 
 def part_schema(work: Work) -> pa.Schema:
@@ -99,20 +111,20 @@ def _width(kind: pa.DataType) -> int:
 def do(task: Task) -> Report:
     """Do a task and keep what came of it."""
     _settle(task.home)
-    begun, count, first, rows = time.perf_counter(), 0, None, _Rows(task)
+    begun, count, failures, rows = time.perf_counter(), 0, list[str](), _Rows(task)
     with task.folder.hand() as in_hand:
-        for path in task.files:
+        for path, note in zip(task.files, task.notes, strict=True):
             in_hand(path)
             with _limited(task):
-                row = row_of(task.work, path)
-            rows.add(row)
+                row = row_of(task.work, path, task.root)
+            rows.add({**row, **note})
             count += 1
-            if row["reason"] is not None and first is None:
-                first = f"{row['file']}: {row['reason']}"
+            if row["reason"] is not None:
+                failures.append(f"{row['file']}: {row['reason']}")
                 if task.strict:
                     break
         rows.commit()
-    return Report(count, time.perf_counter() - begun, first)
+    return Report(count, time.perf_counter() - begun, len(failures), failures[0] if failures else None)
 
 
 class _Rows:
@@ -135,12 +147,13 @@ class _Rows:
         self._rows, self._weight = [], 0
 
 
-def row_of(work: Work, path: str) -> dict[str, Any]:
+def row_of(work: Work, path: str, root: str) -> dict[str, Any]:
     """The row of one file as a part holds it: what came of it, or why nothing did."""
-    before = stamp(path)
+    place = os.path.join(root, path)
+    before = stamp(place)
     try:
-        row = dict(work(path))
-        if stamp(path) != before:
+        row = dict(work(place))
+        if stamp(place) != before:
             raise FileError("open", "the file changed while it was read", "give the same command again")
     except FileError as failure:
         return trouble(path, before, failure)
@@ -174,7 +187,11 @@ def as_text(name: str) -> str:
     >>> as_text("caf\udce9.wav")
     'caf\\udce9.wav'
     """
-    return name.encode("utf-8", "backslashreplace").decode()
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "backslashreplace").decode()
+    return name  # the same object: of millions of names one is kept
 
 
 def _keys(path: str, of: tuple[int | None, int | None]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Feature tables on disk: Parquet, one row a clip, with the recipe of the features in the schema."""
+"""Feature tables in memory: read from disk, and written there as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,12 @@ from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
 from featkit.files import replacing
 
-RECIPE_KEY = b"featkit"
-_ABOUT = ("file", "label", "speaker", "text")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COPIES = (".csv", ".arff", ".npz")
+"""Formats besides Parquet. They are copies: what goes on from a table goes on from Parquet."""
+
 _MANY = 20  # so many numeric columns are features, not notes in a manifest
 
 
@@ -42,51 +46,92 @@ class FeatureTable:
         return self.features[0].view
 
 
-def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
-    """Write Parquet: columns file, label, speaker, text, then one per functional, or one list column of frames.
+@dataclass(frozen=True)
+class Recipe:
+    """What made a table, as its schema or its header says."""
 
-    The file is replaced only when it is complete. pandas, polars and DuckDB read it without featkit.
+    spec: dict[str, Any]
+    view: View
+    names: tuple[str, ...]
+    synthetic: bool
+    settings: dict[str, Any]
+    """All that decides a row but the file, as JSON holds it."""
+
+
+def recipe_of(settings: Any, path: Path) -> Recipe:
+    """The recipe in the settings of a table.
+
+    Raises
+    ------
+    DataError
+        They are damaged.
     """
-    pa, parquet = _pyarrow()
+    try:
+        spec = settings["features"]
+        if settings["hash"] != hash_spec(spec):
+            raise ValueError(f"features of hash {settings['hash']} have the hash {hash_spec(spec)}")
+        return Recipe(spec, settings["view"], tuple(settings["names"]), bool(settings["synthetic"]), settings)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: its recipe is damaged ({error}); extract it again.") from None
+
+
+def settings_of(
+    spec: dict[str, Any], view: View, names: Sequence[str], synthetic: bool, **more: Any
+) -> dict[str, Any]:  # fmt: skip
+    """Settings that `recipe_of` reads."""
+    return {
+        "command": "extract", "features": spec, "hash": hash_spec(spec), "view": view, "names": list(names),
+        "synthetic": synthetic, **more,
+    }  # fmt: skip
+
+
+def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
+    """Write features that are in memory, with the columns that `featkit.bulk.extract_files` writes.
+
+    What is not known stays empty: start, end, sha256, quality, bytes and mtime_ns. The file is replaced only when it
+    is complete.
+    """
     path = Path(path)
     if path.suffix != ".parquet":
         raise DataError(f"{path}: feature tables are Parquet; name the file *.parquet.")
     if not table.features:
         raise DataError(f"{path}: there is no clip to write.")
-    columns: dict[str, Any] = {
-        key: pa.array(values, pa.string())
-        for key, values in zip(_ABOUT, (table.files, table.labels, table.speakers, table.texts), strict=True)
-    }
+    _pyarrow()
+    from featkit.parts.output import SETTINGS_KEY
+    from featkit.sealed import SealedWriter
+    from featkit.store.layout import Layout
+
+    layout = Layout(tuple(table.names), table.view)
     values = [clip.values for clip in table.features]
-    if table.view == "functionals":
-        columns |= {name: pa.array(row) for name, row in zip(table.names, np.stack(values, axis=1), strict=True)}
-    else:
-        flat = pa.array(np.concatenate(values).ravel())
-        frames = pa.FixedSizeListArray.from_arrays(flat, len(table.names))
-        offsets = np.concatenate([[0], np.cumsum([len(clip) for clip in values])]).astype(np.int32)
-        columns["frames"] = pa.ListArray.from_arrays(pa.array(offsets), frames)
-    recipe = {
-        "features": table.spec,
-        "view": table.view,
-        "names": list(table.names),
-        "synthetic": table.synthetic,
-    }
-    arrow = pa.table(columns).replace_schema_metadata({RECIPE_KEY: json.dumps(recipe)})
+    known = {"file": table.files, "label": table.labels, "speaker": table.speakers, "text": table.texts}
+    settings = settings_of(table.spec, table.view, table.names, table.synthetic)
     with replacing(path) as draft:
-        parquet.write_table(arrow, draft, compression="zstd")
+        writer = SealedWriter(draft, layout.schema, {SETTINGS_KEY.decode(): json.dumps(settings)})
+        writer.write(layout.table(known, values))
+        writer.close()
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether this is a Parquet file that `write_table` wrote, rather than a manifest or something else."""
+    """Whether this is a feature table that featkit wrote, rather than a manifest or something else."""
     path = Path(path)
-    if path.suffix != ".parquet" or not path.is_file():
+    if not path.is_file():
         return False
+    if path.suffix in COPIES:
+        from featkit.store.copies import is_copy
+
+        return is_copy(path)
+    return path.suffix == ".parquet" and _is_parquet_table(path)
+
+
+def _is_parquet_table(path: Path) -> bool:
     pa, parquet = _pyarrow()
+    from featkit.parts.output import SETTINGS_KEY
+
     try:
         schema = parquet.read_schema(path)
     except (pa.ArrowInvalid, OSError):
         raise DataError(f"{path}: is damaged or not a Parquet file; extract it again.") from None
-    if RECIPE_KEY in (schema.metadata or {}):
+    if b'"command": "extract"' in (schema.metadata or {}).get(SETTINGS_KEY, b""):
         return True
     numbers = sum(pa.types.is_floating(kind) for kind in schema.types)
     if numbers >= _MANY or "frames" in schema.names:
@@ -98,7 +143,7 @@ def is_table(path: str | os.PathLike[str]) -> bool:
 
 
 def read_table(path: str | os.PathLike[str]) -> FeatureTable:
-    """Read what `write_table` wrote.
+    """Read a table that featkit wrote; only the columns that learning needs.
 
     Raises
     ------
@@ -112,32 +157,69 @@ def read_table(path: str | os.PathLike[str]) -> FeatureTable:
         raise DataError(f"{path}: there is no such feature table.")
     if not is_table(path):
         raise DataError(f"{path}: is not a feature table that featkit wrote; make one with featkit extract.")
+    if path.suffix in COPIES:
+        from featkit.store.copies import read_copy
+
+        return checked(path, *read_copy(path))
+    return _read_parquet(path)
+
+
+def _read_parquet(path: Path) -> FeatureTable:
     pa, parquet = _pyarrow()
+    from featkit.parts.output import SETTINGS_KEY
+    from featkit.sealed import state
+    from featkit.store.layout import FRAMES, NOTED
+
+    if state(path) == "damaged":
+        raise DataError(f"{path}: is damaged; extract it again.")
     try:
-        arrow = parquet.read_table(path)
-    except (pa.ArrowInvalid, OSError):
+        with parquet.ParquetFile(path) as file:
+            recipe = recipe_of(json.loads(file.schema_arrow.metadata[SETTINGS_KEY]), path)
+            columns = ["file", *NOTED, *(recipe.names if recipe.view == "functionals" else [FRAMES])]
+            missing = set(columns) - set(file.schema_arrow.names)
+            if missing or not file.metadata.num_rows:
+                told = f" ({', '.join(sorted(missing)[:3])})" if missing else ""
+                raise DataError(f"{path}: has lost its rows or columns{told}; extract it again.")
+            about = file.read(["file", *NOTED])
+            values = _values(file, recipe)
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{path}: is damaged; extract it again.") from None
-    try:
-        recipe = json.loads(arrow.schema.metadata[RECIPE_KEY])
-        spec_hash, view, names = hash_spec(recipe["features"]), recipe["view"], recipe["names"]
-        synthetic = bool(recipe["synthetic"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: its recipe is damaged ({error}); extract it again.") from None
-    missing = {*_ABOUT, *(names if view == "functionals" else ["frames"])} - set(arrow.column_names)
-    if missing or not len(arrow):
-        raise DataError(f"{path}: has lost its rows or columns ({', '.join(sorted(missing)[:3])}); extract it again.")
-    if view == "functionals":
-        matrix = np.stack([arrow[name].to_numpy() for name in names], axis=1).astype(np.float32)
-        values = list(matrix)
-    else:
-        rows = arrow["frames"].combine_chunks()
-        flat = rows.values.flatten().to_numpy().astype(np.float32).reshape(-1, len(names))
-        values = np.split(flat, rows.offsets.to_numpy()[1:-1])
+    return checked(path, recipe, {name: about[name].to_pylist() for name in about.column_names}, values)
+
+
+def _values(file: Any, recipe: Recipe) -> Sequence[Any]:
+    """The values of each row, read a row group at a time."""
+    from featkit.store.layout import FRAMES, matrix
+
+    groups = range(file.num_row_groups)
+    if recipe.view == "frames":
+        return [clip for group in groups for clip in _clips(file.read_row_group(group, [FRAMES])[FRAMES], recipe)]
+    whole, first = np.empty((file.metadata.num_rows, len(recipe.names)), np.float32), 0
+    for group in groups:
+        rows = matrix(file.read_row_group(group, list(recipe.names)), recipe.names)
+        whole[first : first + len(rows)] = rows
+        first += len(rows)
+    return list(whole)
+
+
+def _clips(frames: pa.ChunkedArray, recipe: Recipe) -> list[Any]:
+    lists = frames.combine_chunks()
+    flat = lists.flatten().flatten().to_numpy().astype(np.float32, copy=False).reshape(-1, len(recipe.names))
+    return np.split(flat, lists.offsets.to_numpy()[1:-1] - lists.offsets[0].as_py())
+
+
+def checked(path: Path, recipe: Recipe, about: dict[str, Any], values: Sequence[Any]) -> FeatureTable:
+    """A table of what was read, if all of its numbers are."""
     if not all(np.isfinite(row).all() for row in values):
         raise FeatureError(f"{path}: holds values that are not finite; extract it again.")
-    files, labels, speakers, texts = (arrow[key].to_pylist() for key in _ABOUT)
-    features = [Features(row, view, spec_hash) for row in values]
-    return FeatureTable(files, labels, speakers, texts, features, names, recipe["features"], synthetic)
+    spec_hash = hash_spec(recipe.spec)
+    features = [Features(row, recipe.view, spec_hash) for row in values]
+    return FeatureTable(
+        about["file"], about["label"], about["speaker"], about["text"], features, list(recipe.names), recipe.spec,
+        recipe.synthetic,
+    )  # fmt: skip
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -1,0 +1,80 @@
+"""``featkit store``: feature tables on disk."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import click
+
+_SHOWN = 20  # lines that are printed; more help nobody
+
+
+@click.group()
+def store() -> None:
+    """Feature tables: what one holds, whether it is whole, many shards as one.
+
+    \b
+    featkit store info features.parquet
+    featkit store check features.parquet --files
+    featkit store merge features-*-of-64.parquet -o features.parquet
+    """
+
+
+@store.command()
+@click.argument("table", type=click.Path(path_type=Path))
+def info(table: Path) -> None:
+    """Show what TABLE holds and what made it.
+
+    \b
+    featkit store info features.parquet
+    """
+    from featkit.store.upkeep import describe
+
+    for heading, text in describe(table):
+        click.echo(
+            textwrap.fill(
+                text, 110, initial_indent=f"{heading:<12}", subsequent_indent=" " * 12, break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )  # fmt: skip
+
+
+@store.command()
+@click.option("--files", is_flag=True, help="Also read the recordings: are they those that the features are of?")
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=click.Path(path_type=Path))
+def check(files: bool, tables: tuple[Path, ...]) -> None:
+    """Look whether each bit of the tables is as it was written. Exit code 1 where one is not.
+
+    \b
+    featkit store check features.parquet --files
+    """
+    from featkit.store.upkeep import problems
+
+    found = [line for table in tables for line in problems(table, files)]
+    for line in found[:_SHOWN]:
+        click.echo(line)
+    if len(found) > _SHOWN:
+        click.echo(f"… and {len(found) - _SHOWN} more")
+    if found:
+        click.echo(f"{len(found)} problems.", err=True)
+        click.get_current_context().exit(1)
+    click.echo("No problem found.")
+
+
+@store.command()
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Table to write, *.parquet.")
+@click.option("--overwrite", is_flag=True, help="Take the place of what is there.")
+@click.argument("shards", nargs=-1, required=True, metavar="TABLE...", type=click.Path(path_type=Path))
+def merge(output: Path, overwrite: bool, shards: tuple[Path, ...]) -> None:
+    """Write the rows of several tables as one, sorted by file.
+
+    \b
+    featkit store merge features-*-of-64.parquet -o features.parquet
+    """
+    from featkit.store.merge import merge as write
+
+    if output.suffix != ".parquet":
+        raise click.UsageError(f"--output must end in .parquet; it is '{output}'.")
+    done, failed = write(shards, output, overwrite=overwrite)
+    click.echo(f"{output}: {done} files of {len(shards)} tables, {failed} failed")
