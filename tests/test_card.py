@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from speech import extracted, speech
 
 from featkit import SERClassifier, SERVoting, evaluate, load
