@@ -139,14 +139,17 @@ def apart(tool: Tool, kind: Kind, files: list[str], seconds: float) -> str:
     status = None
     while status is None and time.monotonic() < deadline:
         done, code = os.waitpid(child, os.WNOHANG)
-        status = code if done else time.sleep(0.002)
+        if done:
+            status = code
+        else:
+            time.sleep(0.002)
     if status is None:
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as answer:
-        said = answer.read()
-    if said:
-        return str(pickle.loads(said))
+    with os.fdopen(reading, "rb") as file:
+        answer = file.read()
+    if answer:
+        return str(pickle.loads(answer))
     return "hang" if status is None else f"crash {os.waitstatus_to_exitcode(status)}"
 
 

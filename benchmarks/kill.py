@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder), given.clips)
         print(f"a clean run: {trial.seconds:.1f} s, {len(trial.clean)} bytes", flush=True)
-        tried = [
+        tried: list[tuple[str, Callable[[], Counter[str]]]] = [
             ("SIGKILL", lambda: trial.ended(signal.SIGKILL, given.kills)),
             ("SIGTERM", lambda: trial.ended(signal.SIGTERM, given.terms)),
             ("no space", lambda: trial.no_space(given.sizes)),
