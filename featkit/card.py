@@ -16,6 +16,10 @@ LIMITS = (
 )
 
 
+CARD_HEAD = "# Model card: "
+"""How every card begins."""
+
+
 def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
     """A recipe in words, a line each: input, output, features, backend, trained on, scores, licence."""
     members = recipe["members"]
@@ -64,7 +68,7 @@ def model_card(
     table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
     told = "\n".join(f"- {limit}" for limit in limits(recipe))
     return (
-        f"# Model card: {file}\n\nSpeech emotion recognition: {', '.join(recipe['labels'])}.\n\n| | |\n|---|---|\n"
+        f"{CARD_HEAD}{file}\n\nSpeech emotion recognition: {', '.join(recipe['labels'])}.\n\n| | |\n|---|---|\n"
         f"{table}\n\n{_per_class(recipe)}## Limits\n\n{told}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
         f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from onnx import TensorProto
 
 from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
 from featkit.backend import Backend
-from featkit.card import model_card
+from featkit.card import CARD_HEAD, model_card
 from featkit.errors import ExportError
 from featkit.extraction import clip_list, extract_one
 from featkit.features.base import Bundle, Features, stack
@@ -87,6 +88,7 @@ def export(
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(classifier, "classes_")
+    require_place(path)
     members = classifier.members()
     labels = [str(label) for label in classifier.classes_]
     if odd := [label for label in labels if not label.isprintable()]:
@@ -145,6 +147,27 @@ def _set_recipe(model: onnx.ModelProto, recipe: dict[str, Any]) -> None:
     entries = {entry.key: entry.value for entry in model.metadata_props}
     entries[RECIPE_KEY] = json.dumps(recipe, sort_keys=True, default=_plain)
     onnx.helper.set_model_props(model, entries)
+
+
+def require_place(path: Path) -> None:
+    """Refuse a place where a model, or the card beside it, cannot be written: before any work is done.
+
+    Raises
+    ------
+    ExportError
+        It is a folder, a file of somebody's own lies where the card should, or nothing may be written there.
+    """
+    card = path.with_suffix(".md")
+    if path.is_dir():
+        raise ExportError(f"{path}: is a folder; name a file for the model.")
+    try:
+        if card.exists() and not card.read_bytes().startswith(CARD_HEAD.encode()):
+            raise ExportError(f"{card}: is no model card, and one would take its place; give the model another name.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written here ({error.strerror}); name another place.") from None
 
 
 def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:

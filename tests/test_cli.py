@@ -73,7 +73,7 @@ def bad(tmp_path: Path, corpus: Path) -> Path:
 
 COMMANDS = (
     "extract", "augment", "fit", "tune", "evaluate", "benchmark", "compare", "verify", "audit", "predict", "stream",
-    "serve", "export", "info", "list", "demo",
+    "serve", "export", "info", "list", "demo", "store",
 )  # fmt: skip
 
 
@@ -336,7 +336,7 @@ def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
         ["fitt"],
         ["fit", "--data", "synthetic", "-o", "m.txt"],
         ["extract", "-o", "f.parquet"],
-        ["extract", "a.wav", "-o", "f.csv"],
+        ["extract", "a.wav", "-o", "f.txt"],
         ["extract", "a.wav", "-o", "f.parquet", "--jobs", "0"],
         ["evaluate", "--data", "synthetic", "--cv", "one"],
         ["predict", "m.onnx"],

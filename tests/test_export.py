@@ -18,7 +18,7 @@ from speech import EMOTIONS, extracted, fitted, small, speech, write_wav
 
 from featkit import Features, SERClassifier
 from featkit.errors import AudioError, DataError, ExportError
-from featkit.export import TOLERANCE, export
+from featkit.export import TOLERANCE, export, require_place
 from featkit.features.base import hash_spec
 from featkit.features.mfcc import MFCC39
 from featkit.graph import GraphBuilder
@@ -171,11 +171,15 @@ def test_a_label_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").mkdir()
-    with pytest.raises(OSError, match=r"model\.onnx"):
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, content: bytes) -> None:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
         fitted().export(tmp_path / "model.onnx")
-    assert {file.name for file in tmp_path.iterdir()} <= {"model.onnx", "model.md"}
+    assert not list(tmp_path.iterdir())
 
 
 # The clips it is checked on
@@ -288,3 +292,23 @@ def test_a_label_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
     odd = ["two\nlines" if label == "anger" else label for label in labels]
     with pytest.raises(ExportError, match=r"The label 'two\\nlines' has characters that cannot be shown; rename it"):
         SERClassifier().fit(waves, odd).export(tmp_path / "model.onnx")
+
+
+def test_a_file_of_somebody_s_own_is_not_replaced_by_the_card(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("my own notes")
+    with pytest.raises(ExportError, match=r"notes\.md: is no model card, and one would take its place; give"):
+        fitted().export(tmp_path / "notes.onnx")
+    assert (tmp_path / "notes.md").read_text() == "my own notes"
+    fitted().export(tmp_path / "model.onnx")
+    fitted().export(tmp_path / "model.onnx")  # over its own card
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(ExportError, match=r"folder\.onnx: is a folder; name a file for the model"):
+        require_place(tmp_path / "folder.onnx")
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match=r"m\.onnx: cannot be written here \(\w.*\); name another place"):
+        require_place(tmp_path / "file" / "m.onnx")
+    require_place(tmp_path / "new" / "m.onnx")
+    assert not list((tmp_path / "new").iterdir())

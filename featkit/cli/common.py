@@ -134,6 +134,7 @@ def save(
         f"{report.path}: {report.n_bytes / 1000:.0f} kB, {', '.join(report.inputs)} → label, probabilities; equals the "
         f"trained estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
     )
+    click.echo(f"{report.path.with_suffix('.md')}: its model card")
 
 
 def end(failures: Sequence[Failure], done: int) -> None:

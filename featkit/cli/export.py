@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ def export(
     featkit export model.onnx --to tflite-int8 --data emodb:PATH -o phone/
     featkit export model.onnx --to web -o page/
     """
+    if math.isnan(max_drop) or math.isnan(seconds):
+        raise click.UsageError("--max-drop and --seconds are numbers.")
     if FORMS[form] and output.suffix != FORMS[form]:
         raise click.UsageError(f"--output must end in {FORMS[form]}; it is '{output}'.")
     if not FORMS[form] and output.suffix in (".onnx", ".ort", ".tflite"):

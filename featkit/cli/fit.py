@@ -90,8 +90,10 @@ def fit(
     from featkit.benchmark.recipe import Recipe
     from featkit.corpus import read_corpora
     from featkit.evaluation import evaluate
+    from featkit.export import require_place
     from featkit.protocols import require_speakers
 
+    require_place(output)
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
     corpus = read_corpora(data, progress=live())
     if scored:

@@ -219,13 +219,23 @@ def find_audio(folder: Path) -> list[Path]:
 
 
 def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Files of some kinds below a folder, sorted. Links are followed once; hidden names (``._a.wav``) passed over."""
+    """Files of some kinds below a folder, sorted. Links are followed once; hidden names (``._a.wav``) passed over.
+
+    Raises
+    ------
+    DataError
+        A folder cannot be read: what it holds would be missing, and nobody would know.
+    """
     files: list[Path] = []
     seen: set[str] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         place = os.path.realpath(root)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and place not in seen)
         if place not in seen:
             files += [Path(root, name) for name in names if not name.startswith(".")]
         seen.add(place)
     return sorted(path for path in files if path.suffix.lower() in suffixes and path.is_file())
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: this folder cannot be read ({error.strerror}); allow it, or name others.")

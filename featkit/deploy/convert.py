@@ -20,6 +20,7 @@ from featkit.deploy.ort import predictor, to_ort
 from featkit.deploy.readme import folder_readme, form_card
 from featkit.deploy.source import Source, read_source, require_wave
 from featkit.errors import ExportError
+from featkit.export import require_place
 from featkit.files import replacing
 from featkit.runtime import Model
 
@@ -124,8 +125,8 @@ def _calibrated(form: str) -> bool:
 
 def _require_place(source: Source, form: str, output: Path) -> None:
     """Before the work, not after it."""
-    if FORMS[form] and output.is_dir():
-        raise ExportError(f"{output}: is a folder; {form} is one file.")
+    if FORMS[form]:
+        require_place(output)
     if FORMS[form] and output.exists() and output.samefile(source.path):
         raise ExportError(f"{output}: is the model itself; give the new form another name.")
     if not FORMS[form] and output.is_file():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from featkit.datasets.base import find_audio
 from featkit.datasets.folder import Folder
 from featkit.errors import DataError
 
@@ -75,3 +76,14 @@ def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "angry/notes.txt", ".trash/1.wav")
     with pytest.raises(DataError, match=r"folder: no audio file was found below '.*'; name the folder"):
         list(Folder(tmp_path).clips())
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.scandir", locked)
+    with pytest.raises(DataError, match=r"this folder cannot be read \(Permission denied\); allow it, or name others"):
+        find_audio(tmp_path)
