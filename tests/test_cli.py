@@ -341,6 +341,9 @@ def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
         ["evaluate", "--data", "synthetic", "--cv", "one"],
         ["predict", "m.onnx"],
         ["predict", "m.onnx", "a.wav", "--format", "xml"],
+        ["predict", "m.onnx", "a.wav", "-o", "t.csv", "--timeout", "nan"],
+        ["serve", "m.onnx", "--max-mb", "inf"],
+        ["export", "m.onnx", "--to", "ort", "-o", "m.ort", "--max-drop", "nan"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,13 @@ def workers(ctx: click.Context, param: click.Parameter, value: int) -> int:
     """Check a number of workers."""
     if value == 0:
         raise click.BadParameter("0 workers do nothing; give 1 or more, or -1 for all cores.")
+    return value
+
+
+def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Check a number: click's ranges let nan pass, and without an upper end inf."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number to count with.")
     return value
 
 

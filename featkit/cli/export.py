@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from featkit.cli.common import (
     audio_files,
+    finite,
     live,
     option,
     report_failures,
@@ -35,10 +35,10 @@ FORMS = {
 @option("--to", "form", type=click.Choice(list(FORMS)), default="onnx", help="What to write.")
 @option("--data", metavar="CORPUS", help="Labelled clips on which a form is judged, as for featkit evaluate.")
 @option(
-    "--max-drop", default=2.0, type=click.FloatRange(0, 100), metavar="POINTS",
+    "--max-drop", default=2.0, type=click.FloatRange(0, 100), callback=finite, metavar="POINTS",
     help="Points of UA that may be lost; without labels, per cent of clips whose label may change.",
 )  # fmt: skip
-@option("--seconds", default=3.0, type=float, metavar="S", help="Length of the input of tflite forms.")
+@option("--seconds", default=3.0, type=float, callback=finite, metavar="S", help="Length of the input of tflite forms.")
 @option("--runtime", type=click.Path(path_type=Path), help="For web: folder of the npm package onnxruntime-web.")
 @option("--cdn", is_flag=True, help="For web: let browsers fetch onnxruntime-web from a CDN.")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -60,8 +60,6 @@ def export(
     featkit export model.onnx --to tflite-int8 --data emodb:PATH -o phone/
     featkit export model.onnx --to web -o page/
     """
-    if math.isnan(max_drop) or math.isnan(seconds):
-        raise click.UsageError("--max-drop and --seconds are numbers.")
     if FORMS[form] and output.suffix != FORMS[form]:
         raise click.UsageError(f"--output must end in {FORMS[form]}; it is '{output}'.")
     if not FORMS[form] and output.suffix in (".onnx", ".ort", ".tflite"):

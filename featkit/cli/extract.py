@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, live, option, pad_option, workers
+from featkit.cli.common import DATA_HELP, finite, live, option, pad_option, workers
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 @click.option("--overwrite", is_flag=True, help="Begin anew, whatever is there.")
 @click.option("--strict", is_flag=True, help="Stop at the first file that fails.")
-@option("--timeout", default=600.0, type=click.FloatRange(min=1), metavar="SECONDS", help="For one file.")
+@option(
+    "--timeout", default=600.0, type=click.FloatRange(min=1), callback=finite, metavar="SECONDS", help="For one file."
+)
 @click.option(
     "--log-json", "log", type=click.Path(path_type=Path), metavar="FILE", help="Add lines of JSON for programs."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from featkit.cli.common import audio_files, live, option, report_failures, workers
+from featkit.cli.common import audio_files, finite, live, option, report_failures, workers
 from featkit.errors import FeatkitError
 from featkit.tables import csv_line
 
@@ -44,7 +44,14 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
 @click.option("--retry-failed", is_flag=True, help="With -o: try again what failed in an earlier run.")
 @click.option("--overwrite", is_flag=True, help="With -o: begin anew, whatever is there.")
 @click.option("--strict", is_flag=True, help="With -o: stop at the first file that fails.")
-@option("--timeout", default=600.0, type=click.FloatRange(1, 86_400), metavar="SECONDS", help="With -o: for one file.")
+@option(
+    "--timeout",
+    default=600.0,
+    type=click.FloatRange(1, 86_400),
+    callback=finite,
+    metavar="SECONDS",
+    help="With -o: for one file.",
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
 def predict(

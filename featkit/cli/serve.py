@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import option
+from featkit.cli.common import finite, option
 
 if TYPE_CHECKING:
     import uvicorn
@@ -21,9 +21,27 @@ if TYPE_CHECKING:
     help="Ask clients for this word of 16 characters or more; other users of this computer can read the command line.",
 )  # fmt: skip
 @option("--allow-host", multiple=True, metavar="NAME", help="A further name by which the server may be called.")
-@option("--max-mb", default=32.0, type=click.FloatRange(min=0, min_open=True), help="Most megabytes of one request.")
-@option("--max-seconds", default=300.0, type=click.FloatRange(min=0, min_open=True), help="Most audio in one request.")
-@option("--timeout", default=30.0, type=click.FloatRange(min=0, min_open=True), help="Seconds an answer may take.")
+@option(
+    "--max-mb",
+    default=32.0,
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
+    help="Most megabytes of one request.",
+)
+@option(
+    "--max-seconds",
+    default=300.0,
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
+    help="Most audio in one request.",
+)
+@option(
+    "--timeout",
+    default=30.0,
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
+    help="Seconds an answer may take.",
+)
 @option(
     "--places", default=64, type=click.IntRange(min=1), metavar="N", help="Requests at once; more are answered 503."
 )

@@ -48,9 +48,10 @@ def form_card(source: Source, comparison: Comparison, file: str, told: str) -> s
 
 def _contract(samples: int | None, labels: list[str], where: str) -> str:
     shape = f"float32 [1, {samples}]" if samples else "float32 [batch, samples], of any length"
+    answer = f"float32 [{1 if samples else 'batch'}, {len(labels)}]"
     rows = {
         "input": f"`{shape}`: mono, {SAMPLE_RATE} Hz, −1 to 1 (16-bit samples divided by 32768)",
-        "output": f"`float32 [1, {len(labels)}]`: probabilities, in the order {', '.join(labels)}. {where}",
+        "output": f"`{answer}`: probabilities, in the order {', '.join(labels)}. {where}",
     }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     return (

@@ -401,7 +401,11 @@ def test_a_page_without_its_token_asks_for_it(opened: Opened, clips: Path) -> No
     with speaking.running(token=speaking.TOKEN) as guarded:
         page = opened(guarded.url)
         expect(page.locator("#token")).to_be_focused()
-        page.keyboard.type(speaking.TOKEN)
+        expect(page.locator("#notice")).to_be_hidden()
+        page.keyboard.type("not the token, but long")
+        page.keyboard.press("Enter")
+        expect(page.locator("#notice")).to_have_text(re.compile("This is not the token of the server"))
+        page.locator("#token").fill(speaking.TOKEN)
         page.keyboard.press("Enter")
         ready(page)
         labelled(page, clips / "anger.wav")

@@ -42,11 +42,18 @@ export async function model() {
     } catch (error) {
       if (error.code !== "wrong_token") throw error;
       form.hidden = false;
+      tell(token ? "This is not the token of the server; look again where it was started." : "");
       await typed(form);
     } finally {
       form.hidden = true;
     }
   }
+}
+
+function tell(text) {
+  const notice = document.getElementById("notice");
+  notice.textContent = text;
+  notice.hidden = !text;
 }
 
 function typed(form) {
