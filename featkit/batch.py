@@ -131,6 +131,10 @@ def predict_files(
         )
     if clash := _RESERVED & set(ready.labels):
         raise ModelError(f"{path}: calls an emotion '{min(clash)}', which is a column of the table; rename it.")
+    table = Path(output)
+    other = table.with_suffix(".csv" if table.suffix == ".parquet" else ".parquet")
+    if other.exists():
+        raise DataError(f"{other}: is there, and tables of one name share their lists of failures; use another name.")
     windows = None if window is None else (float(window), float(window if hop is None else hop))
     if windows:
         sliding(ready, np.ones(1, np.float32), *windows)  # settings that make no sense are told before the first file

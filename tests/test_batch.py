@@ -37,6 +37,19 @@ def files(tmp_path: Path) -> list[str]:
     return [write_wav(tmp_path / "a" / f"{i}.wav", wave) for i, wave in enumerate(waves)]
 
 
+def test_tables_of_one_name_are_refused(model: Path, files: list[Path], tmp_path: Path) -> None:
+    predict_files(model, files[:1], tmp_path / "o.csv")
+    with pytest.raises(DataError, match=r"o\.csv: is there, and tables of one name share their lists of failures"):
+        predict_files(model, files[:1], tmp_path / "o.parquet")
+
+
+def test_a_table_of_windows_that_is_gone_is_told(model: Path, files: list[Path], tmp_path: Path) -> None:
+    predict_files(model, files[:1], tmp_path / "o.csv", window=0.5)
+    (tmp_path / "o.segments.csv").unlink()
+    with pytest.raises(DataError, match=r"o\.segments\.csv is not there"):
+        predict_files(model, files[:1], tmp_path / "o.csv", window=0.5)
+
+
 def test_a_file_in_one_go_is_judged_as_the_model_judges_it(tmp_path: Path, model: Path, files: list[str]) -> None:
     found = predict_files(model, files, tmp_path / "o.parquet")
     assert (found.done, found.failed, found.skipped) == (4, 0, 0)

@@ -122,6 +122,8 @@ class Output:
         """
         with self._readable():
             for path in [self.path, *([self.detail_path] if self.detail else [])]:
+                if not path.exists():
+                    raise pa.ArrowInvalid(f"{path.name} is not there")
                 if path.suffix == ".parquet" and (found := state(path)) != "whole":
                     told = "was written by another program" if found == "other" else "has lost or changed bits"
                     raise pa.ArrowInvalid(f"{path.name} {told}")
