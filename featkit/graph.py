@@ -113,9 +113,9 @@ def session(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def run(session: onnxruntime.InferenceSession, value: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """First output for one float32 input."""
-    inputs = {session.get_inputs()[0].name: np.asarray(value, dtype=np.float32)}
+def run(session: onnxruntime.InferenceSession, *values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """First output for float32 inputs, in their order."""
+    inputs = {node.name: np.asarray(v, dtype=np.float32) for node, v in zip(session.get_inputs(), values, strict=True)}
     return session.run(None, inputs)[0]  # type: ignore[no-any-return]
 
 

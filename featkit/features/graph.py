@@ -9,7 +9,7 @@ import onnxruntime
 
 from featkit.audio import Wave
 from featkit.features.base import Array, FeatureExtractor, View
-from featkit.features.functionals import add_functionals, functional_names
+from featkit.features.functionals import add_functionals
 from featkit.graph import GraphBuilder, run, session
 
 
@@ -25,12 +25,7 @@ class GraphExtractor(FeatureExtractor):
 
     def frames(self, wave: Wave) -> Array:
         """Run the graph. (n_samples,) -> (time, dims)."""
-        values: Array = run(self._session("frames"), wave[None])[0]
-        return values
-
-    def functionals(self, wave: Wave) -> Array:
-        """Run the graph with the default functionals behind it. (n_samples,) -> (9 * dims,)."""
-        values: Array = run(self._session("functionals"), wave[None])[0]
+        values: Array = run(self._session(), wave[None])[0]
         return values
 
     def to_onnx(self, view: View) -> onnx.ModelProto:
@@ -43,17 +38,12 @@ class GraphExtractor(FeatureExtractor):
             g.output(add_functionals(g, frames), view, ["batch", "dims"])
         return g.model()
 
-    @property
-    def functional_names(self) -> list[str]:
-        """Names of the default functionals."""
-        return functional_names(self.frame_names)
-
-    def _session(self, view: View) -> onnxruntime.InferenceSession:
-        key = (type(self), self.spec_hash, view)
+    def _session(self) -> onnxruntime.InferenceSession:
+        key = (type(self), self.spec_hash)
         if key not in _SESSIONS:
-            _SESSIONS[key] = session(self.to_onnx(view))
+            _SESSIONS[key] = session(self.to_onnx("frames"))
         return _SESSIONS[key]
 
 
 # Sessions are kept by class and specification, once a process: an extractor itself stays a plain, picklable dataclass.
-_SESSIONS: dict[tuple[type, str, View], onnxruntime.InferenceSession] = {}
+_SESSIONS: dict[tuple[type, str], onnxruntime.InferenceSession] = {}

@@ -97,7 +97,7 @@ class Output:
             if self.path.suffix == ".csv":
                 return json.loads(self.settings_path.read_text(encoding="utf-8"))
             return json.loads((parquet.read_schema(self.path).metadata or {}).get(SETTINGS_KEY, b"{}"))
-        except (pa.ArrowInvalid, OSError, ValueError):
+        except (pa.ArrowException, OSError, ValueError):
             return {}
 
     def some_failures(self, most: int = 10) -> list[str]:
@@ -165,7 +165,7 @@ class Output:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(
                 f"{self.path}: it or a table beside it is damaged ({reason}); begin anew with --overwrite."

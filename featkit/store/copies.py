@@ -66,9 +66,9 @@ def read_copy(path: Path) -> tuple[Recipe, dict[str, list[str | None]], Sequence
     try:
         recipe = recipe_of(json.loads(_text(path)), path)
         about, values = read(path, recipe)
-    except (pa.ArrowInvalid, OSError, KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: is damaged ({' '.join(str(error).split())[:100]}); extract it again.") from None
     if not len(values) or len(values) != recipe.settings.get("rows"):
         raise DataError(

@@ -129,7 +129,7 @@ def _is_parquet_table(path: Path) -> bool:
 
     try:
         schema = parquet.read_schema(path)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):  # a name that is no UTF-8 is a ValueError
         raise DataError(f"{path}: is damaged or not a Parquet file; extract it again.") from None
     if b'"command": "extract"' in (schema.metadata or {}).get(SETTINGS_KEY, b""):
         return True
@@ -182,9 +182,9 @@ def _read_parquet(path: Path) -> FeatureTable:
                 raise DataError(f"{path}: has lost its rows or columns{told}; extract it again.")
             about = file.read(["file", *NOTED])
             values = _values(file, recipe)
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
         raise DataError(f"{path}: is damaged; extract it again.") from None
     return checked(path, recipe, {name: about[name].to_pylist() for name in about.column_names}, values)
 

@@ -60,15 +60,19 @@ def problems(path: Path, files: bool = False) -> Iterator[str]:
     if not path.exists() and parts.exists():
         yield f"{path}: is not finished; give the same command again."
         return
+    found = state(path) if path.is_file() else "other"
+    if found == "damaged":
+        yield f"{path}: is damaged; extract it again with --overwrite."
+        return
     recipe = _recipe(path)
-    if (found := state(path)) != "whole":
-        told = "is damaged" if found == "damaged" else "was written by another program, so nobody knows if it is whole"
+    if found == "other":
+        told = "was written by another program, so nobody knows if it is whole"
         yield f"{path}: {told}; extract it again with --overwrite."
     try:
         yield from _wrong_rows(path, recipe)
         if files:
             yield from _changed(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         yield f"{path}: cannot be read to its end ({' '.join(str(error).split())[:100]})."
 
 

@@ -1,5 +1,7 @@
 """openSMILE's sets are openSMILE's own numbers, bit by bit."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -50,16 +52,43 @@ def test_the_engine_is_built_once_a_process(monkeypatch):
     from featkit.features import opensmile as module
 
     built = []
-    smile = opensmile.Smile
-    monkeypatch.setattr(opensmile, "Smile", lambda **settings: built.append(settings) or smile(**settings))
+    initialise = module.OpenSMILE.initialize
+    monkeypatch.setattr(
+        module.OpenSMILE, "initialize", lambda self, *a, **k: built.append(a) or initialise(self, *a, **k)
+    )
     module._smile.cache_clear()
+    monkeypatch.setattr(module, "_IDLE", {})
     wave = synthesise("anger", 0, 0, 0)[:8_000]
     for _ in range(3):
         find_extractor("gemaps").functionals(wave)
-    assert len(built) == 1
+    assert len(built) == 2  # the names are asked of one that never runs
     find_extractor("gemaps").frames(wave)
     find_extractor("gemaps").names("frames")
-    assert len(built) == 2
+    assert len(built) == 4
+
+
+def test_an_engine_that_is_used_again_knows_nothing_of_other_clips():
+    """Long after short, silence after sound, in several threads: what a new engine gives, bit by bit."""
+    rng = np.random.default_rng(0)
+    waves = [rng.normal(0, 0.1, n).astype(np.float32) for n in (1_600, 40_000, 1_601, 5_000, 1_600, 16_000)]
+    waves[3:3] = [np.zeros(8_000, dtype=np.float32)]
+    extractor = find_extractor("gemaps")
+    reference = opensmile.Smile(feature_set=SETS["gemaps"][0], feature_level=LEVELS["functionals"])
+    theirs = [reference(wave, 16_000)[0, :, 0] for wave in waves]
+    with ThreadPoolExecutor(3) as threads:
+        ours = list(threads.map(extractor.functionals, waves * 3))
+    np.testing.assert_array_equal(ours, theirs * 3)
+
+
+def test_a_sample_beyond_full_scale_stays_there():
+    """The package's own conversion to 16 bits turns 1 into −1."""
+    wave = synthesise("anger", 0, 0, 0)
+    loud = wave / np.abs(wave).max() * np.float32(1.2)
+    limited = np.clip(loud, -1, 32_767 / 32_768)
+    extractor = find_extractor("gemaps")
+    np.testing.assert_array_equal(extractor.functionals(loud), extractor.functionals(limited))
+    wrapped = opensmile.Smile(feature_set=SETS["gemaps"][0], feature_level=LEVELS["functionals"])(loud, 16_000)
+    assert not np.array_equal(extractor.functionals(loud), wrapped[0, :, 0])
 
 
 def test_a_clip_about_which_opensmile_would_only_warn_is_refused():
