@@ -20,7 +20,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
 from speech import BACKENDS, EMOTIONS, SPEAKERS, extracted, small, speech
 
-from featkit import Features, SERClassifier, TunedClassifier, evaluate, load, tune, tuning
+from featkit import Features, SERClassifier, TunedClassifier, evaluate, load, tune
 from featkit.backend import Backend, find_backend
 from featkit.cli import cli
 from featkit.datasets.synthetic import synthesise
@@ -28,6 +28,7 @@ from featkit.errors import AudioError, DataError, LeakageError, PluginError
 from featkit.features.base import find_extractor
 from featkit.features.mfcc import MFCC39
 from featkit.tuning import Trial, TrialFile, Tuning, digest, read_space, recipe
+from featkit.tuning.space import plan as plan_of
 
 WAVES, LABELS, GROUPS = speech()
 X = extracted("functionals")
@@ -96,7 +97,7 @@ def test_the_classifiers_own_settings_come_first_and_the_others_stay() -> None:
 
 def test_trials_are_drawn_by_seed_without_repetition_and_more_of_them_begin_alike() -> None:
     def plan(n_trials: int, seed: int) -> list[str]:
-        return [str(row) for row in tuning._plan(SERClassifier(), None, n_trials, seed)]
+        return [str(row) for row in plan_of(SERClassifier(), None, n_trials, seed)]
 
     twenty = plan(20, 0)
     assert len(set(twenty)) == 20
@@ -135,7 +136,7 @@ def test_a_trial_scores_as_evaluate_and_as_scikit_learn() -> None:
 
 def test_no_speaker_is_learned_from_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[set[str], set[str]]] = []
-    run = tuning.evaluate.__globals__["_run_fold"]
+    run = evaluate.__globals__["_run_fold"]
 
     def spy(classifier: Any, clips: Any, y: Any, speakers: Any, train: Any, test: Any) -> Any:
         seen.append((set(speakers[train]), set(speakers[test])))
@@ -274,7 +275,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
             raise KeyboardInterrupt
         return evaluate(*args, **named)
 
-    monkeypatch.setattr(tuning, "evaluate", once)
+    monkeypatch.setattr("featkit.tuning.search.evaluate", once)
 
 
 def test_an_interrupted_search_keeps_what_it_has(
@@ -390,7 +391,7 @@ def test_a_search_goes_on_from_its_file(suffix: str, tmp_path: Path, monkeypatch
     assert file.read() == []
     space = {"C": [-1, 0.1, 10], "class_weight": ["balanced", None]}
     first = search(space=space, n_trials=3, on_trial=file.append)
-    monkeypatch.setattr(tuning, "evaluate", lambda *args, **named: pytest.fail("it stands in the file"))
+    monkeypatch.setattr("featkit.tuning.search.evaluate", lambda *args, **named: pytest.fail("it stands in the file"))
     again = search(space=space, n_trials=3, on_trial=file.append, done=file.read())
     assert again.table() == first.table()
     monkeypatch.undo()
@@ -620,7 +621,7 @@ def test_a_nested_search_hears_the_training_speakers_alone(monkeypatch: pytest.M
         heard.append(set(groups))
         return tune(classifier, clips, y, groups, **how)
 
-    monkeypatch.setattr(tuning, "tune", spy)
+    monkeypatch.setattr("featkit.tuning.nested.tune", spy)
     evaluate(TunedClassifier(SERClassifier(), space={"C": [1, 3]}), X, LABELS, GROUPS)
     assert sorted(map(sorted, heard)) == sorted(sorted(set(SPEAKERS) - {who}) for who in SPEAKERS)
 
@@ -644,6 +645,6 @@ def test_weights_are_refused_and_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DataError, match="TunedClassifier does not weigh clips; leave out sample_weight"):
         TunedClassifier(SERClassifier()).fit(X, LABELS, np.ones(len(X)))
     found = search(space={"C": [1, 3]})
-    monkeypatch.setattr(tuning, "tune", lambda *_, **__: replace(found, planned=99))
+    monkeypatch.setattr("featkit.tuning.nested.tune", lambda *_, **__: replace(found, planned=99))
     with pytest.raises(KeyboardInterrupt):
         TunedClassifier(SERClassifier()).fit(X, LABELS, groups=GROUPS)
