@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 _EXAMPLES = re.compile(r"\x08\n((?:.+\n?)+)")
+_FIGURES = re.compile(r"<td( [^>]*)?>([-+<≥≤]?[\d.]+(?: → [\d.]+)? ?\[[^\]<]+\])</td>")
 _OUTSIDE = re.compile(r"\[[^\]]+\]\(\.\./([^)]+)\)")
 
 
@@ -33,3 +34,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return markdown
     code = f"{config.repo_url.rstrip('/')}/blob/main" if config.repo_url else None
     return _OUTSIDE.sub(rf"[`\1`]({code}/\1)" if code else r"`\1`", markdown)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """A score and its interval stay in one line of a table."""
+    return _FIGURES.sub(r'<td\1><span class="figure">\2</span></td>', html)

@@ -126,7 +126,9 @@ def figures(text: str) -> set[str]:
     return {cell.replace("\u2009", "").replace(" ", "") for cell in cells if re.search(r"\d", cell)}
 
 
-@pytest.mark.parametrize(("page", "sources"), [("choosing.md", ["docs/scores.md"]), ("concepts.md", ["docs/evaluation.md"])])
+@pytest.mark.parametrize(
+    ("page", "sources"), [("choosing.md", ["docs/scores.md"]), ("concepts.md", ["docs/evaluation.md"])]
+)
 def test_figures_in_tables_stand_where_they_were_measured(page: str, sources: list[str]) -> None:
     """`| 77.7 [72, 83] |` of a page is a cell of the page that holds the command."""
     measured = {cell for name in sources for cell in figures((ROOT / name).read_text(encoding="utf-8"))}
@@ -231,3 +233,8 @@ def test_the_site_is_built_without_a_warning_and_takes_nothing_from_elsewhere(tm
     told = (tmp_path / "reference" / "recognisers.html").read_text("utf-8")
     assert 'id="featkit.SERClassifier"' in told
     assert "featkit stream model.onnx" in (tmp_path / "reference" / "cli.html").read_text("utf-8")
+
+
+def test_a_score_and_its_interval_stay_in_one_line(hooks: ModuleType) -> None:
+    html = hooks.on_page_content("<td>77.7 [72, 83]</td><td>a [b]</td>", None, None, None)
+    assert html == '<td><span class="figure">77.7 [72, 83]</span></td><td>a [b]</td>'
