@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import opensmile
-from opensmile.core.lib import OpenSMILE, OpenSmileException
+from opensmile.core.lib import OpenSMILE
 
 from featkit.audio import SAMPLE_RATE, Wave
 from featkit.features.base import Array, FeatureExtractor, View
@@ -80,17 +80,23 @@ class _Engine(OpenSMILE):
     """An engine that is put aside where the package would throw it away."""
 
     idle: list[OpenSMILE]
+    held = 0
+    """Bytes that it was given: its memory grows with them, and stays."""
+
+    def external_audio_source_write_data(self, component_name: str, data: bytes) -> bool:
+        self.held = max(self.held, len(data))
+        return bool(super().external_audio_source_write_data(component_name, data))
 
     def free(self) -> None:
-        try:
-            self.reset()
-        except OpenSmileException:  # it never ran: it was asked for names only
+        if not 0 < self.held <= _MOST_HELD:  # too long a clip; or none, as its names alone were asked for
             super().free()
             return
+        self.reset()
         self._callbacks.clear()
         self.idle.append(self)
 
 
+_MOST_HELD = 2 * 60 * SAMPLE_RATE  # a minute of 16-bit samples
 _IDLE: dict[tuple[Any, ...], list[OpenSMILE]] = {}
 
 

@@ -80,6 +80,19 @@ def test_an_engine_that_is_used_again_knows_nothing_of_other_clips():
     np.testing.assert_array_equal(ours, theirs * 3)
 
 
+def test_an_engine_that_a_long_clip_has_made_large_is_not_kept(monkeypatch):
+    from featkit.features import opensmile as module
+
+    monkeypatch.setattr(module, "_IDLE", {})
+    wave = synthesise("anger", 0, 0, 0)
+    monkeypatch.setattr(module, "_MOST_HELD", 2 * wave.size)
+    extractor = find_extractor("gemaps")
+    extractor.functionals(np.append(wave, wave[:1]))
+    assert not any(module._IDLE.values())
+    extractor.functionals(wave)
+    assert len(*module._IDLE.values()) == 1
+
+
 def test_a_sample_beyond_full_scale_stays_there():
     """The package's own conversion to 16 bits turns 1 into −1."""
     wave = synthesise("anger", 0, 0, 0)
