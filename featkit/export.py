@@ -7,7 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import ismodule
 from pathlib import Path
@@ -120,9 +121,7 @@ def export(
     difference = _prove(classifier, made, checked)
     inputs = [value.name for value in model.graph.input]
     card = model_card(made.recipe, inputs, path.name, len(content), _latency(made, checked))
-    for place, what in ((path, content), (path.with_suffix(".md"), card.encode())):
-        with replacing(place) as draft:
-            draft.write_bytes(what)
+    write_all({path: content, path.with_suffix(".md"): card.encode()})
     return ExportReport(path, tuple(inputs), len(content), len(checked), difference)
 
 
@@ -143,6 +142,14 @@ def renew_canary(model: onnx.ModelProto) -> Model:
     return made
 
 
+def with_form(content: bytes, form: dict[str, str]) -> bytes:
+    """An exported model that also tells, as "form" of its recipe, what it was made of."""
+    model = onnx.ModelProto.FromString(content)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    _set_recipe(model, json.loads(entries[RECIPE_KEY]) | {"form": form})
+    return bytes(model.SerializeToString())
+
+
 def _set_recipe(model: onnx.ModelProto, recipe: dict[str, Any]) -> None:
     entries = {entry.key: entry.value for entry in model.metadata_props}
     entries[RECIPE_KEY] = json.dumps(recipe, sort_keys=True, default=_plain)
@@ -158,14 +165,40 @@ def require_place(path: Path) -> None:
         It is a folder, a file of somebody's own lies where the card should, or nothing may be written there.
     """
     card = path.with_suffix(".md")
-    if path.is_dir():
-        raise ExportError(f"{path}: is a folder; name a file for the model.")
-    try:
+    with writing(path):
+        if path.is_dir():
+            raise ExportError(f"{path}: is a folder; name a file for the model.")
         if card.exists() and not card.read_bytes().startswith(CARD_HEAD.encode()):
             raise ExportError(f"{card}: is no model card, and one would take its place; give the model another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write each file whole or not at all, in this order; folders are made.
+
+    Raises
+    ------
+    ExportError
+        One cannot be written, as on a full disk.
+    """
+    for path, content in files.items():
+        with writing(path), replacing(path) as draft:
+            draft.write_bytes(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever the system says against writing ``path`` becomes one line.
+
+    Raises
+    ------
+    ExportError
+        The block raised an `OSError`.
+    """
+    try:
+        yield
     except OSError as error:
         raise ExportError(f"{path}: cannot be written here ({error.strerror}); name another place.") from None
 

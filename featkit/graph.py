@@ -236,14 +236,15 @@ def _prove_module(module: torch.nn.Module, example: torch.Tensor, model: onnx.Mo
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """No warnings, no prints and no log lines below an error: exporters talk about themselves."""
-    levels = {name: logging.getLogger(name).level for name in loggers}
+    """No warnings, prints, or lines below an error of ``loggers`` ("root": of all that have no level of their own)."""
+    before = [(logger, logger.level, list(logger.handlers)) for logger in map(logging.getLogger, loggers)]
     try:
-        for name in loggers:
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for logger, _, _ in before:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level, handlers in before:  # some packages change them for the whole program
+            logger.setLevel(level)
+            logger.handlers[:] = handlers

@@ -18,9 +18,8 @@ from featkit.audio import Wave, as_wave, at_least, name_of
 from featkit.errors import AudioError, FeatureError, ModelError
 from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec
 from featkit.modelfile import canary
-from featkit.modelfile.contents import MAX_BYTES, check_contents
-from featkit.modelfile.recipe import read_recipe
-from featkit.modelfile.session import open_session, reason, time_limit, told
+from featkit.modelfile.recipe import open_model
+from featkit.modelfile.session import file_content, reason, time_limit, told
 from featkit.normalise import RunningSpeaker, standardised, statistics_of
 
 SPEAKER_PRIOR = {"frames": 3_000, "functionals": 10}
@@ -38,16 +37,17 @@ class Model:
         What the graph reads: "wave", or features that featkit computes.
     recipe
         Everything the file says of itself: members with features and backend, training data, scores, licence.
+    quantised
+        Whether its graph computes in 8 bits.
     """
 
     def __init__(self, content: bytes, name: str, *, check: bool = True) -> None:
-        check_contents(content, name)
+        opened = open_model(content, name)
         self._name, self._options = name, None  # of a run: it has no limit of time but when the model is loaded
-        self._session = open_session(content, name)
-        self.recipe = read_recipe(self._session, name)
+        self._session, self.recipe = opened.session, opened.recipe
         self.labels: list[str] = self.recipe["labels"]
+        self.inputs, self.quantised = opened.inputs, opened.quantised
         members = {member["input"]: member for member in self.recipe["members"]}
-        self.inputs: list[str] = list(members)
         self._readers = {key: _Reader(member, self.recipe, name) for key, member in members.items() if key != "wave"}
         self.normalise: str | None = self.recipe["members"][0]["normalise"]
         if check:  # all but a file that is being made
@@ -211,17 +211,12 @@ def load(path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ModelError
-        The file is missing, damaged, not featkit's, of another format, holds what no model needs, was trained on other
-        features than are installed, or answers otherwise than where it was exported.
+        The file is missing, damaged, not featkit's, of another form or format, holds what no model needs, contradicts
+        itself, was trained on other features than are installed, or answers otherwise than where it was exported.
     PluginError
         Its features need a package that is not installed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file.")
-    if (size := path.stat().st_size) >= MAX_BYTES:
-        raise ModelError(f"{path}: has {size / 2**30:.1f} GB, and no ONNX file has 2; name the model itself.")
-    return Model(path.read_bytes(), str(path))
+    return Model(file_content(Path(path)), str(path))
 
 
 def _named(clips: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -177,7 +177,9 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(
+        ExportError, match=r"model\.onnx: cannot be written here \(No space left on device\); name another"
+    ):
         fitted().export(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 import numpy as np
 import onnx
@@ -11,7 +12,17 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from featkit.errors import ExportError, PluginError
-from featkit.graph import IR_VERSION, OPSET, OPSET_ML, GraphBuilder, convert_classifier, convert_module, run, session
+from featkit.graph import (
+    IR_VERSION,
+    OPSET,
+    OPSET_ML,
+    GraphBuilder,
+    convert_classifier,
+    convert_module,
+    quiet,
+    run,
+    session,
+)
 
 
 def scaled_by(factor: float) -> onnx.ModelProto:
@@ -190,3 +201,24 @@ def test_what_export_of_a_module_needs_is_told_with_its_pip_line(package, monkey
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PluginError, match=rf"'{package}', which is not installed: pip install 'featkit\[torch\]'"):
         convert_module(Pooled(), example(2, 21, 3), "y")
+
+
+def test_quiet_silences_a_talker_and_leaves_no_trace(capfd, caplog):
+    talker, root = logging.getLogger("talker"), logging.getLogger()
+    before = root.level, list(root.handlers), talker.level
+    with quiet("root", "talker"):
+        logging.warning("advice on the root logger")
+        logging.getLogger("another").warning("and on one without a level")
+        talker.info("detail")
+        print("progress")
+        print("worry", file=sys.stderr)
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        root.addHandler(logging.StreamHandler())
+        root.setLevel(logging.DEBUG)
+        talker.setLevel(logging.DEBUG)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+    assert (root.level, list(root.handlers), talker.level) == before
+    with quiet("root"):
+        logging.getLogger("another").error("this matters")
+    assert caplog.messages == ["this matters"]

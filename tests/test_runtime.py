@@ -51,6 +51,10 @@ def setting(**entries: Any) -> Tamper:
     return lambda recipe: recipe.update(entries)
 
 
+def of_data(**entries: Any) -> Tamper:
+    return lambda recipe: recipe["data"].update(entries)
+
+
 def of_member(**entries: Any) -> Tamper:
     return lambda recipe: recipe["members"][0].update(entries)
 
@@ -133,9 +137,48 @@ def refused(path: Path, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused_and_said_what_it_is(tmp_path: Path, models: dict[str, Path]) -> None:
     refused(tmp_path / "gone.onnx", "there is no such model file")
-    refused(tmp_path, "there is no such model file")
+    refused(tmp_path, r"is a folder; name the model file, as .*/model\.onnx\.")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    refused(tmp_path / "pipe.onnx", "is a pipe or a device; write the model to a file, and name that")
+    refused(models["mfcc39-svm"] / "below.onnx", "there is no such model file")
+    refused(tmp_path / f"{300 * 'x'}.onnx", r"cannot be read \(File name too long\)")
+
+
+def test_another_form_of_a_model_is_named(tmp_path: Path) -> None:
+    for name, content, message in (
+        ("phone.ort", b"\x18\x00\x00\x00ORTM" + bytes(99), "is an ORT file, which onnxruntime alone reads; name the"),
+        ("model.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(99), "is a TFLite file, which LiteRT alone reads; name the"),
+        (
+            "mine.joblib",
+            b"\x80\x04",
+            r"is a saved estimator; export it first: featkit export \S*mine.joblib -o \S*mine",
+        ),
+    ):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, message)
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [0, 2, 1], [2, 1, 0]])
+def test_labels_of_the_recipe_that_are_not_those_of_the_graph_are_refused(
+    models: dict[str, Path], tmp_path: Path, order: list[int]
+) -> None:
+    path = tampered(models["mfcc39-svm"], tmp_path, setting(labels=[EMOTIONS[i] for i in order]))
+    named = ", ".join(EMOTIONS[i] for i in order)
+    refused(path, f"its recipe names the labels {named}, but its graph answers with anger, neutral, sadness; copy")
+
+
+def test_labels_of_the_graph_that_are_not_those_of_the_recipe_are_refused(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    model = onnx.load(models["mfcc39-svm"])
+    (texts,) = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.STRING]
+    texts.string_data[1] = b"joy"
+    onnx.save(model, tmp_path / "model.onnx")
+    refused(
+        tmp_path / "model.onnx", "names the labels anger, neutral, sadness, but its graph answers with anger, joy, sad"
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99, 0.9999])
@@ -186,28 +229,37 @@ def test_a_model_that_names_other_files_is_refused_even_beside_them(
         (setting(format=4), "has recipe format 4; this featkit reads 3. Update featkit"),
         (setting(format=2), "has recipe format 2; this featkit reads 3. Export it again"),
         (setting(format="1"), "its recipe is damaged"),
-        (setting(labels=["anger", "neutral"]), "its recipe is damaged .its parts contradict each other"),
-        (setting(labels=None), "its recipe is damaged"),
-        (setting(labels=["anger", "neutral", 3]), "its parts contradict each other"),
-        (setting(sample_rate=8000), "its parts contradict each other"),
-        (of_member(feature_hash="0" * 16), "its parts contradict each other"),
-        (of_member(input="functionals"), "its parts contradict each other"),
-        (setting(labels=["anger", "sad\r\nness"]), "its parts contradict each other"),
-        (setting(licence=[5]), "its parts contradict each other"),
-        (setting(data={"labels": 5}), "its parts contradict each other"),
-        (setting(data={}), "its recipe is damaged"),
-        (setting(min_samples="400"), "its parts contradict each other"),
-        (setting(min_samples=10**12, pad_short=True), "its parts contradict each other"),
-        (setting(pad_short=None), "its parts contradict each other"),
-        (of_member(view="image"), "its parts contradict each other"),
-        (of_member(normalise="speaker"), "its parts contradict each other"),
-        (of_member(normalise="mood"), "its parts contradict each other"),
-        (of_member(backend={"name": 3}), "its parts contradict each other"),
-        (setting(members=[]), "its parts contradict each other"),
-        (setting(members="svm"), "its recipe is damaged"),
-        (lambda recipe: recipe["members"][0]["features"]["params"].update(n_mfcc=20), "its parts contradict"),
-        (lambda recipe: recipe["members"][0].pop("view") and None, "its recipe is damaged .'view'"),
-        (lambda recipe: recipe.pop("format") and None, "its recipe is damaged .'format'"),
+        (setting(labels=["anger", "neutral"]), "its recipe is damaged .'labels' has 2 entries, .* shape .'batch', 3"),
+        (setting(labels=None), "its recipe is damaged .'labels' is no list"),
+        (setting(labels=["anger", "neutral", 3]), "one of 'labels' is no text that can be shown"),
+        (setting(sample_rate=8000), "'sample_rate' is 8000, not 16000"),
+        (of_member(feature_hash="0" * 16), "of member 1, 'feature_hash' is not that of 'features'"),
+        (of_member(input="functionals"), "its members read functionals, the graph wave"),
+        (setting(labels=["anger", "a", "sad\r\nness"]), "one of 'labels' is no text that can be shown"),
+        (setting(licence=[5]), "one of 'licence' is no text"),
+        (setting(data={"labels": 5}), "'labels' of 'data' is no table"),
+        (setting(data={}), "its recipe is damaged .'labels' is missing"),
+        (of_data(clips="many"), "'clips' of 'data' is no whole number"),
+        (of_data(corpora=[5]), "one of 'corpora' of 'data' is no text"),
+        (of_data(augment={"plan": "noise"}), "'augment' of 'data' has no plan or no copies"),
+        (setting(scores=[1]), "'scores' is no table"),
+        (setting(scores={"protocol": "p", "WA": 0.5, "UA": "half", "UA_95": None}), "one of 'scores' is no number"),
+        (setting(scores={"protocol": "p", "WA": 0, "UA": 0, "UA_95": [1, 2, 3]}), "one of 'scores' is no number"),
+        (setting(form={"of": 5}), "'form' is no table of texts"),
+        (setting(form="onnx-int8"), "'form' is no table of texts"),
+        (setting(min_samples="400"), "'min_samples' is no whole number"),
+        (setting(min_samples=10**12, pad_short=True), "'min_samples' is 1000000000000, not 1 to 160000"),
+        (setting(pad_short=None), "'pad_short' is no true or false"),
+        (of_member(view="image"), "of member 1, 'view' is neither frames nor functionals"),
+        (of_member(normalise="speaker"), "the graph gives label, probabilities instead of label, prob.*, population"),
+        (of_member(normalise="mood"), "the graph gives label, probabilities instead of"),
+        (of_member(backend={"name": 3}), "of member 1, 'name' of 'backend' is no text"),
+        (setting(members=[]), "its members read nothing, the graph wave"),
+        (setting(members="svm"), "'members' is no list"),
+        (setting(members=["svm"]), "one of 'members' is no table"),
+        (lambda recipe: recipe["members"][0]["features"]["params"].update(n_mfcc=20), "'feature_hash' is not that"),
+        (lambda recipe: recipe["members"][0].pop("view") and None, "its recipe is damaged .'view' is missing"),
+        (lambda recipe: recipe.pop("format") and None, "its recipe is damaged .'format' is missing"),
         (lambda recipe: "{", "its recipe is damaged"),
         (lambda recipe: "[]", "its recipe is damaged"),
         (lambda recipe: "null", "its recipe is damaged"),

@@ -15,7 +15,7 @@ from featkit.cli.common import (
     report_failures,
     save,
 )
-from featkit.errors import DataError
+from featkit.errors import DataError, ExportError
 
 if TYPE_CHECKING:
     from featkit.deploy.clips import Clips
@@ -88,6 +88,9 @@ def _estimator(source: Path, output: Path, check: tuple[Path, ...]) -> None:
 
     if source.suffix in (".onnx", ".ort"):
         raise DataError(f"{source}: is exported already; say what to make of it, as in --to onnx-int8.")
+    if not source.is_file():  # a pipe could be read for ever
+        what = "is no file" if source.exists() else "there is no such file"
+        raise DataError(f"{source}: {what}; name a fitted estimator that featkit fit -o NAME.joblib saved.")
     try:
         classifier = joblib.load(source)
     except Exception as error:
@@ -111,7 +114,12 @@ def _convert(
 
     model = require_possible(source, form, output)
     clips = _clips(model.model, data, files)
-    report = convert(model, form, output, clips=clips, max_drop=max_drop, seconds=seconds)
+    try:
+        report = convert(model, form, output, clips=clips, max_drop=max_drop, seconds=seconds)
+    except ExportError as error:
+        for table in getattr(error, "__notes__", ()):  # what was measured, before why that is not enough
+            click.echo(f"{table}\n")
+        raise
     click.echo(f"{report.path}: {report.n_bytes / 1000:.0f} kB. {report.told}\n\n{report.comparison.table()}")
     if report.comparison.windows_cost:
         click.echo(f"Note: {report.comparison.windows_cost}; --seconds changes it.", err=True)

@@ -4,30 +4,59 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from featkit.cli.common import option
+from featkit.errors import PluginError
+
+if TYPE_CHECKING:
+    from featkit.modelfile.recipe import Opened
 
 
 @click.command()
 @option("--json", "as_json", is_flag=True, help="Print the recipe as JSON.")
 @click.argument("model", type=click.Path(path_type=Path))
 def info(as_json: bool, model: Path) -> None:
-    """Show what a MODEL file says of itself.
+    """Show what a MODEL file says of itself, and whether it can be asked here.
 
     \b
     featkit info model.onnx
     """
-    from featkit.card import described
-    from featkit.runtime import load
+    from featkit.modelfile.recipe import open_model
+    from featkit.modelfile.session import file_content
+    from featkit.runtime import Model
 
-    read = load(model)
-    recipe = read.recipe
+    content = file_content(model)
+    opened = open_model(content, str(model))
     if as_json:
-        click.echo(json.dumps(recipe, indent=2, ensure_ascii=False))
-        return
-    size = f"{model} ({model.stat().st_size / 1000:.0f} kB), written by featkit {recipe['featkit_version']}"
-    rows = {"file": size} | described(recipe, read.inputs)
-    for key, value in rows.items():
-        click.echo(f"{key.ljust(10)}  {value}")
+        click.echo(json.dumps(opened.recipe, indent=2, ensure_ascii=False))
+    else:
+        for key, value in _rows(opened, f"{model} ({len(content) / 1000:.0f} kB)").items():
+            click.echo(f"{key.ljust(10)}  {value}")
+    try:
+        Model(content, str(model))
+    except PluginError as error:  # nothing is wrong with the file
+        click.echo(f"Note: this model cannot be asked here. {error}", err=True)
+
+
+def _rows(opened: Opened, file: str) -> dict[str, str]:
+    from featkit.card import described
+
+    recipe = opened.recipe
+    rows = {"file": f"{file}, written by featkit {recipe['featkit_version']}"}
+    if opened.quantised:
+        rows["form"] = _form(recipe.get("form", {}))
+    rows |= described(recipe, opened.inputs)
+    if not recipe["scores"]:
+        rows["scores"] = "not measured; `featkit fit --evaluate` measures the recipe on speakers it has not heard"
+    return rows
+
+
+def _form(form: dict[str, str]) -> str:
+    """What a model in 8 bits was made of, as far as it says."""
+    text = f"8 bits ({form.get('name', 'not by featkit export')})"
+    if "of" in form:
+        text += f", made of {form['of']}. {form.get('judged', '')}"
+    return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,11 +18,10 @@ from featkit.deploy.clips import Clips, synthetic
 from featkit.deploy.int8 import quantised
 from featkit.deploy.measure import Comparison, Predict, asked
 from featkit.deploy.ort import predictor, to_ort
-from featkit.deploy.readme import folder_readme, form_card
-from featkit.deploy.source import Source, read_source, require_wave
+from featkit.deploy.readme import OPERATORS_SUFFIX, folder_readme, form_card
+from featkit.deploy.source import Source, read_source, require_network, require_wave
 from featkit.errors import ExportError
-from featkit.export import require_place
-from featkit.files import replacing
+from featkit.export import require_place, with_form, write_all, writing
 from featkit.runtime import Model
 
 FORMS: Mapping[str, str] = MappingProxyType(
@@ -82,7 +82,8 @@ def convert(
     Raises
     ------
     ExportError
-        The model has no such form, there are no clips to judge on, or the form answers too differently.
+        The model has no such form, there are no clips to judge on, nothing can be written, or the form answers too
+        differently; then a note of the error (``__notes__``) is the table of what was measured.
     ModelError
         The model is damaged or not featkit's.
     PluginError
@@ -98,21 +99,39 @@ def convert(
         judged, calibration = judged.split()
     made = _make(source, form, samples, calibration)
     comparison = _compare(source, made, form, output, judged, samples)
-    comparison.require_finite()
-    if _exact(form):
-        comparison.require_equal(TOLERANCE)
-    comparison.require(max_drop)
-    return _write(source, form, output, made, comparison, _told(form, judged, calibration), samples)
+    _require(comparison, form, max_drop)
+    told = _told(form, judged, calibration)
+    if form.startswith("onnx"):
+        content = with_form(
+            made.files[""], {"name": form, "of": source.path.name, "judged": f"{told} {comparison.summary()}"}
+        )
+        made = replace(made, files={"": content})
+        comparison = replace(comparison, after=replace(comparison.after, n_bytes=len(content)))
+    return _write(source, form, output, made, comparison, told, samples)
 
 
 def require_possible(model: Path, form: str, output: Path) -> Source:
     """Read the model, and refuse what can be refused before any clip is read. Raises as `convert`."""
     source = read_source(model)
     require_wave(source.model, model, form)
+    if form != "ort":
+        require_network(source, form)
     _require_place(source, form, output)
     if not FORMS[form]:
         tflite.require_litert()
     return source
+
+
+def _require(comparison: Comparison, form: str, max_drop: float) -> None:
+    """Refuse a form that answers too differently, and note what was measured."""
+    try:
+        comparison.require_finite()
+        if _exact(form):
+            comparison.require_equal(TOLERANCE)
+        comparison.require(max_drop)
+    except ExportError as error:
+        error.add_note(comparison.table())
+        raise
 
 
 def _exact(form: str) -> bool:
@@ -129,8 +148,18 @@ def _require_place(source: Source, form: str, output: Path) -> None:
         require_place(output)
     if FORMS[form] and output.exists() and output.samefile(source.path):
         raise ExportError(f"{output}: is the model itself; give the new form another name.")
-    if not FORMS[form] and output.is_file():
-        raise ExportError(f"{output}: is a file; {form} is a folder with the model, its labels and a README.")
+    if not FORMS[form]:
+        _require_folder(form, output)
+
+
+def _require_folder(form: str, output: Path) -> None:
+    """It is not made yet: the form may be refused."""
+    with writing(output):
+        if output.exists() and not output.is_dir():
+            raise ExportError(f"{output}: is a file; {form} is a folder with the model, its labels and a README.")
+        there = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
 
 
 def _samples(source: Source, seconds: float) -> int:
@@ -191,14 +220,12 @@ def _write(
 ) -> FormReport:  # fmt: skip
     files = {(output / name if not FORMS[form] else output): content for name, content in made.files.items()}
     if form == "ort":
-        files = {output: made.files[""], output.with_suffix(".operators.config"): made.files["operators"]}
+        files = {output: made.files[""], output.with_suffix(OPERATORS_SUFFIX): made.files["operators"]}
     if FORMS[form]:
         # An .ort file stands beside the model that it was made of, and may bear its name.
         beside = output.with_name(f"{output.name}.md") if form == "ort" else output.with_suffix(".md")
         files[beside] = form_card(source, comparison, output.name, told).encode()
     else:
         files[output / "README.md"] = folder_readme(source, comparison, samples, told).encode()
-    for path, content in files.items():
-        with replacing(path) as draft:
-            draft.write_bytes(content)
+    write_all(files)
     return FormReport(next(iter(files)), len(next(iter(files.values()))), comparison, told)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from featkit.deploy.source import PROBABILITIES, PRODUCTS, Source, above, named_nodes
+from featkit.deploy.source import PROBABILITIES, PRODUCTS, Source, above, named_nodes, scratch
 from featkit.errors import ExportError
 
 Array = npt.NDArray[Any]
@@ -68,8 +66,8 @@ def _folded(model: onnx.ModelProto, samples: int) -> onnx.ModelProto:
     options.add_free_dimension_override_by_name("samples", samples)
     # Beyond "basic" onnxruntime writes operators of its own.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder, "folded.onnx"))
+    with scratch() as folder:
+        options.optimized_model_filepath = str(folder / "folded.onnx")
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
 

@@ -128,6 +128,13 @@ class Comparison:
         part = 100 * (self._scores(self.before).ua - self._scores(self.windows).ua)
         return f", of which {part:.1f} by the fixed length alone (--seconds)"
 
+    def summary(self) -> str:
+        """The scores of both, or where there is no truth how often both say the same, in a sentence."""
+        if self.clips.labels is None:
+            return f"{100 * self.agreement:.1f} % of its labels are those of {self.before.name}."
+        before, after = (100 * self._scores(answers).ua for answers in (self.before, self.after))
+        return f"UA {after:.1f} %, of {self.before.name} {before:.1f} %."
+
     def table(self) -> str:
         """Before and after as a Markdown table."""
         rows = [self._row(self.before, None)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import onnxruntime
 
 from featkit.audio import Wave
 from featkit.deploy.measure import Predict
-from featkit.deploy.source import Source
+from featkit.deploy.source import Source, scratch
 from featkit.graph import quiet, session
 
 
@@ -28,8 +26,8 @@ def to_ort(source: Source) -> tuple[bytes, str]:
     # Beyond "extended" the file would be made for the processor of this computer.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.add_session_config_entry("session.save_model_format", "ORT")
-    with tempfile.TemporaryDirectory() as folder:
-        path, operators = Path(folder, "model.ort"), Path(folder, "operators.config")
+    with scratch() as folder:
+        path, operators = folder / "model.ort", folder / "operators.config"
         options.optimized_model_filepath = str(path)
         onnxruntime.InferenceSession(source.path.read_bytes(), options, providers=["CPUExecutionProvider"])
         _write_operators(path, operators)
@@ -49,15 +47,10 @@ def predictor(content: bytes) -> Predict:
 
 def _write_operators(model: Path, config: Path) -> None:
     """onnxruntime's tool, without the log handler that it gives the whole program."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    try:
-        with quiet():
-            from onnxruntime.tools.ort_format_model import create_config_from_models
+    with quiet("root"):
+        from onnxruntime.tools.ort_format_model import create_config_from_models
 
-            create_config_from_models([model], config, False)
-    finally:
-        root.handlers[:] = handlers
+        create_config_from_models([model], config, False)
 
 
 def _without_path(config: str) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from featkit import card
 from featkit.audio import SAMPLE_RATE
 from featkit.deploy.measure import Comparison
 from featkit.deploy.source import Source
+
+OPERATORS_SUFFIX = ".operators.config"
+"""Of the file beside an ORT file that names its operators."""
 
 LITERT = "2.3.0"
 """Version of LiteRT's package for Android, the one that the file was tried with."""
@@ -30,14 +36,15 @@ def folder_readme(source: Source, comparison: Comparison, samples: int, told: st
 
 def form_card(source: Source, comparison: Comparison, file: str, told: str) -> str:
     """Model card of an ONNX or ORT file: that of the model, how it was made, and how an app asks it."""
-    recipe, after = source.model.recipe, comparison.after
+    after = comparison.after
     latency = (after.milliseconds / 1000, 3.0)
+    recipe = source.model.recipe | {"scores": _scores(source, comparison, told)}
     kotlin, swift = (text.replace("FILE", file) for text in (_ORT_KOTLIN, _ORT_SWIFT))
     about = card.model_card(recipe, source.model.inputs, file, after.n_bytes, latency)
     if file.endswith(".ort"):  # featkit.load reads ONNX files only
         about = f"{about.partition('## Use')[0]}## Use\n\n```python\n{_ORT_PYTHON.replace('FILE', file)}```\n"
     return (
-        f"{about}\n"
+        f"{about}\n{_made_of(source, file)}\n"
         f"{_contract(None, source.model.labels, 'The output label is the most probable of them.')}\n"
         "## Android\n\n"
         '`implementation("com.microsoft.onnxruntime:onnxruntime-android:latest.release")`, the file in `assets`.\n\n'
@@ -66,6 +73,27 @@ def _short_and_long(samples: int) -> str:
         f"A clip shorter than {seconds}: **repeat it** until the window is full. Do not pad with zeros: silence counts "
         f"as speech and changes labels. A longer one: cut it into equal, overlapping windows of {seconds} and average "
         "the probabilities. The lines below do both.\n"
+    )
+
+
+def _scores(source: Source, comparison: Comparison, told: str) -> dict[str, Any]:
+    """Those of the recipe; where they were never measured, that, and what is known of the form."""
+    text = (
+        "`featkit fit --evaluate` measures the recipe on speakers it has not heard. This file: "
+        f"{told} {comparison.summary()}"
+    )
+    return source.model.recipe["scores"] or {"not measured;": text.rstrip(".")}
+
+
+def _made_of(source: Source, file: str) -> str:
+    text = f"## This file\n\n`{file}` was made of `{source.path.name}` by featkit"
+    if file.endswith(".onnx"):
+        return f"{text}: the network computes in 8 bits, the features stay in 32.\n"
+    operators = Path(file).with_suffix(OPERATORS_SUFFIX).name
+    return (
+        f"{text}, in onnxruntime's own format. `{operators}` beside it names the operators that it uses: a runtime "
+        f"built with `build.py --include_ops_by_config {operators}` holds no others. An app on the usual runtime needs "
+        "it not.\n"
     )
 
 

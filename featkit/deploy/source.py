@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +41,9 @@ def read_source(path: Path) -> Source:
 
     Raises
     ------
-    ExportError
-        A joblib file is given: export it to ONNX first.
     ModelError
-        The file is missing, damaged, or not featkit's.
+        The file is missing, damaged, another form of a model, or not featkit's.
     """
-    if path.suffix == ".joblib":
-        raise ExportError(
-            f"{path}: is a saved estimator; all other forms are made of the exported model. First: "
-            f"featkit export {path} -o {path.with_suffix('.onnx')}"
-        )
-    if path.suffix == ".ort":
-        raise ExportError(f"{path}: is already made for onnxruntime; name the model.onnx that it was made of.")
     model = load(path)
     proto = onnx.load(path)
     named = named_nodes(proto.graph.node)
@@ -70,6 +63,59 @@ def require_wave(model: Model, path: Path, what: str) -> None:
             f"{path}: starts at features ({features}) that featkit computes and a graph cannot; {what} needs a "
             "model that reads the waveform: train with mfcc39 or logmel."
         )
+
+
+def require_network(source: Source, form: str) -> None:
+    """Refuse a model that has no network in 32 bits: there is nothing to quantise, or the form knows no such operators.
+
+    Raises
+    ------
+    ExportError
+        It is in 8 bits already, holds trees or support vectors, or no layer with weights.
+    """
+    if source.model.quantised:
+        of = source.model.recipe.get("form", {}).get("of")  # a stranger's word
+        before = repr(of) if of else "the model that it was made of"
+        raise ExportError(f"{source.path}: is in 8 bits already; make {form} of {before}.")
+    classical = {node.op_type for node in source.proto.graph.node if node.domain == "ai.onnx.ml"}
+    if classical or not products(source):
+        told = ", ".join(sorted(classical)) or "no layer with weights"
+        raise ExportError(
+            f"{source.path}: cannot become {form} ({told}), which is for networks: cnn_lstm, tdnn, transformer, "
+            "conformer, mlp. Use --to ort."
+        )
+
+
+def products(source: Source) -> dict[str, onnx.NodeProto]:
+    """Nodes of the network with constant weights, by name."""
+    constants = {tensor.name for tensor in source.proto.graph.initializer}
+    return {
+        node.name: node
+        for node in source.proto.graph.node
+        if node.op_type in PRODUCTS and source.network & {*node.input} and constants & {*node.input}
+    }
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder, for tools that work on files.
+
+    Raises
+    ------
+    ExportError
+        It cannot be made, or nothing more can be written there.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                yield Path(folder)
+            except Exception:
+                Path(folder, "room").write_bytes(bytes(2**20))  # onnxruntime does not tell a full disk: this does
+                raise
+    except OSError as error:
+        raise ExportError(
+            f"No temporary file can be written ({error.strerror}); let TMPDIR name a folder with room."
+        ) from None
 
 
 def named_nodes(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:

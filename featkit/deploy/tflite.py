@@ -5,14 +5,10 @@ The exported graph itself is converted, at one fixed length: no line of signal p
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +17,7 @@ import numpy.typing as npt
 from featkit import plugins
 from featkit.audio import Wave
 from featkit.deploy.clips import Clips
-from featkit.deploy.source import Source
+from featkit.deploy.source import Source, scratch
 from featkit.errors import ExportError
 from featkit.graph import quiet
 
@@ -59,8 +55,8 @@ def to_tflite(source: Source, samples: int) -> bytes:
     from featkit.deploy.torch_graph import WaveToProbabilities
 
     module = WaveToProbabilities(fix(source, samples), {"TopK": _top_k}).eval()
-    with tempfile.TemporaryDirectory() as folder, _told("converted to TFLite"), _muted():
-        path = Path(folder, "model.tflite")
+    with scratch() as folder, _told("converted to TFLite"), _muted():
+        path = folder / "model.tflite"
         litert_torch.convert(module, (torch.zeros(1, samples),)).export(str(path))
         return path.read_bytes()
 
@@ -75,8 +71,8 @@ def in_8_bits(content: bytes, bits: Bits, calibration: Clips, samples: int) -> b
     from ai_edge_quantizer.utils import qsv_utils
 
     every = qtyping.TFLOperationName.ALL_SUPPORTED
-    with tempfile.TemporaryDirectory() as folder, _told("quantised"), _muted():
-        path = Path(folder, "model.tflite")
+    with scratch() as folder, _told("quantised"), _muted():
+        path = folder / "model.tflite"
         path.write_bytes(content)
         worker = quantizer.Quantizer(str(path))
         ranges = None
@@ -156,6 +152,8 @@ def _top_k(inputs: Any, settings: dict[str, Any]) -> Any:
 def _told(what: str) -> Iterator[None]:
     try:
         yield
+    except OSError:  # `scratch` tells
+        raise
     except Exception as error:  # the converter fails in many ways
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise ExportError(f"The model cannot be {what} ({reason}).") from error
@@ -164,17 +162,11 @@ def _told(what: str) -> Iterator[None]:
 @contextmanager
 def _muted() -> Iterator[None]:
     """Nothing of what converters and interpreters tell of themselves, not even what their C++ writes."""
-    root = logging.getLogger()
-    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
-    with quiet(), open(os.devnull, "w") as nowhere, warnings.catch_warnings():
+    with quiet("root"), open(os.devnull, "w") as nowhere:
         kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
-        logging.disable(logging.WARNING)
         try:
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            logging.disable(disabled)
-            root.setLevel(level)
-            root.handlers[:] = handlers

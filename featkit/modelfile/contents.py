@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 
 from featkit.errors import ModelError
+from featkit.modelfile.lookup import Lookup
 from featkit.modelfile.wire import DamagedError, Fields, Value, message, numbers
 
 MAX_BYTES = 2**31
@@ -64,12 +66,20 @@ _RUN = re.compile(
 _WHOLE = {6: 4, 7: 8}  # data types of tensors that can be sizes: bytes of a number
 
 
+@dataclass(frozen=True)
+class Contents:
+    """Operators of a file, and the texts among which its output "label" is looked up; None where it is not."""
+
+    operators: frozenset[str]
+    labels: list[str] | None
+
+
 class _RefusedError(Exception):
     """A graph that asks for what a model does not need."""
 
 
-def check_contents(content: bytes, name: str) -> None:
-    """Refuse a file that onnxruntime must not see.
+def check_contents(content: bytes, name: str) -> Contents:
+    """Refuse a file that onnxruntime must not see, and tell what is in the others.
 
     It takes time by the number of nodes, not by the size of tensors, which are passed over.
 
@@ -80,11 +90,12 @@ def check_contents(content: bytes, name: str) -> None:
         such in other files, more nodes, text or metadata than a model has, or sizes that no bytes stand behind.
     """
     try:
-        _File(memoryview(content))
+        file = _File(memoryview(content))
     except DamagedError as error:
         raise ModelError(f"{name}: is damaged or not an ONNX model ({error}); copy or export it again.") from None
     except _RefusedError as error:
         raise ModelError(f"{name}: is refused, because it {error}; no model of featkit's needs that.") from None
+    return Contents(frozenset(file.operators), file.lookup.labels())
 
 
 class _File:
@@ -95,6 +106,8 @@ class _File:
         self._nodes_left = MAX_NODES
         self._constants: dict[bytes, list[int]] = {}  # short lists of whole numbers, by name
         self._sized: list[tuple[str, bytes]] = []  # operator, and the name of a size that it reads
+        self.operators: set[str] = set()
+        self.lookup = Lookup()
         if len(content) >= MAX_BYTES:
             raise _RefusedError(f"has {len(content) / 2**30:.1f} GB")
         self._model(content)
@@ -151,6 +164,8 @@ class _File:
                 domain = _domain(value)
         if operator not in OPERATORS.get(domain, ()):
             raise _RefusedError(f"uses the operator {operator!r}" + (f" of {domain!r}" if domain else ""))
+        self.operators.add(operator)
+        self.lookup.node(operator, inputs, outputs)
         constant = outputs[0] if operator == "Constant" and outputs else None
         for attribute in attributes:
             self._attribute(attribute, operator, constant)
@@ -177,7 +192,7 @@ class _File:
 
     def _tensor(self, tensor: memoryview, name: bytes | None = None) -> None:
         dims: list[int] = []
-        typed: list[Value] = []
+        typed, texts = list[Value](), list[str]()
         kind, raw = 0, memoryview(b"")
         for number, value in self._fields.of(tensor):
             if number == 1:  # dims
@@ -187,7 +202,7 @@ class _File:
             elif number in (5, 7):  # int32_data, int64_data
                 typed.append(value)
             elif number == 6:  # string_data
-                _check_text(value)
+                texts.append(_check_text(value))
             elif number == 8 and name is None:  # name
                 name = bytes(message(value))
             elif number == 9:  # raw_data
@@ -195,6 +210,8 @@ class _File:
             elif number in (13, 14):  # external_data, data_location
                 raise _RefusedError("names other files to be read")
         count = _backed(dims, len(tensor))
+        if name is not None and texts:
+            self.lookup.texts[name] = texts
         if name is not None and kind in _WHOLE and count <= 64:
             size, order = _WHOLE[kind], range(min(count, len(raw) // _WHOLE[kind]))
             whole = [int.from_bytes(raw[i * size : (i + 1) * size], "little", signed=True) for i in order]
@@ -218,9 +235,10 @@ def _check_size(operator: str, sizes: list[int]) -> None:
         raise _RefusedError(f"asks {operator} for {made} values")
 
 
-def _check_text(value: Value) -> None:
+def _check_text(value: Value) -> str:
     if len(message(value)) > MAX_TEXT:
         raise _RefusedError(f"holds a text of {len(message(value))} bytes")
+    return _text(value)
 
 
 def _text(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""onnxruntime on a file that is not trusted: it reads nothing else, and what it takes has limits."""
+"""A file that is not trusted, read and given to onnxruntime: no other is read, and what it takes has limits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,50 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import onnxruntime
 
 from featkit.errors import ModelError
+from featkit.modelfile.contents import MAX_BYTES
 
 MAX_MEMORY = 8 * 2**30
 """Bytes that what the models of a process compute may take at a time. An hour of speech takes half of it."""
 MAX_SECONDS = 60
 """How long a model may think about the test sound when it is loaded."""
+
+
+_OTHERS = {b"ORTM": ("an ORT file", "onnxruntime"), b"TFL3": ("a TFLite file", "LiteRT")}
+"""Forms of a model that featkit does not read, by their bytes 4 to 8: what they are, and who reads them."""
+
+
+def file_content(path: Path) -> bytes:
+    """The bytes of what may be a model file.
+
+    Raises
+    ------
+    ModelError
+        There is no file, but a folder, a pipe or nothing; it may not be read; or it is another form of a model.
+    """
+    try:
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder; name the model file, as {path / 'model.onnx'}.")
+        if not path.exists():
+            raise ModelError(f"{path}: there is no such model file.")
+        if not path.is_file():  # to read it could take for ever
+            raise ModelError(f"{path}: is a pipe or a device; write the model to a file, and name that.")
+        if (size := path.stat().st_size) >= MAX_BYTES:
+            raise ModelError(f"{path}: has {size / 2**30:.1f} GB, and no ONNX file has 2; name the model itself.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}).") from None
+    if path.suffix == ".joblib":
+        onnx = path.with_suffix(".onnx")
+        raise ModelError(f"{path}: is a saved estimator; export it first: featkit export {path} -o {onnx}")
+    if content[4:8] in _OTHERS:
+        kind, reader = _OTHERS[content[4:8]]
+        raise ModelError(f"{path}: is {kind}, which {reader} alone reads; name the model.onnx that it was made of.")
+    return content
 
 
 def open_session(content: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -45,8 +45,10 @@ class Fields:
                 yield tag >> 3, number
                 continue
             size, at = _varint(message, at) if tag & 7 == 2 else (_FIXED.get(tag & 7, end), at)
-            if at + size > end or tag < 8:
-                raise DamagedError("its parts do not fit together")
+            if tag < 8:
+                raise DamagedError("a part has the number 0")
+            if at + size > end:
+                raise DamagedError(f"a part of {size} bytes stands where {max(end - at, 0)} are left")
             yield tag >> 3, message[at : at + size]
             at += size
 

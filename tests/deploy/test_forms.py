@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -19,7 +21,7 @@ from featkit.cli.export import FORMS as OFFERED
 from featkit.corpus import read_corpus
 from featkit.deploy.clips import CALIBRATION, Clips, of_corpus, of_files
 from featkit.deploy.convert import FORMS, convert
-from featkit.deploy.measure import Answers, Comparison
+from featkit.deploy.measure import Answers, Comparison, Predict, asked
 from featkit.deploy.tflite import by_windows, windows
 from featkit.errors import DataError, ExportError, ModelError
 
@@ -203,6 +205,25 @@ def test_clips_without_labels_serve_too_and_bad_ones_are_told(model: Path, manif
     assert (tmp_path / "small.onnx").exists()
 
 
+def test_a_form_that_is_refused_shows_what_was_measured(
+    model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked_otherwise(name: str, n_bytes: int, predict: Predict, clips: Clips) -> Answers:
+        answers = asked(name, n_bytes, predict, clips)
+        turned = np.roll(answers.probabilities, 1, axis=1)
+        return replace(answers, probabilities=turned if name == "small.onnx" else answers.probabilities)
+
+    monkeypatch.setattr("featkit.deploy.convert.asked", asked_otherwise)
+    result = run("export", model, "--to", "onnx-int8", "--data", manifest, "-o", tmp_path / "small.onnx")
+    assert result.exit_code == 1
+    assert "| model.onnx |" in result.stdout
+    assert "| small.onnx |" in result.stdout
+    assert result.stderr == "Error: UA falls by 100.0 points on 24 clips; --max-drop allows 2. Nothing was written.\n"
+    assert not (tmp_path / "small.onnx").exists()
+    result = run("export", model, "--to", "ort", "-o", tmp_path / "small.ort")
+    assert result.exit_code == 0, result.output
+
+
 def test_an_exact_form_needs_no_clips(model: Path, tmp_path: Path) -> None:
     result = run("export", model, "--to", "ort", "-o", tmp_path / "model.ort")
     assert result.exit_code == 0, result.output
@@ -248,10 +269,10 @@ def broken(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         ("text", "is damaged or not an ONNX model"),
         ("truncated", "is damaged or not an ONNX model"),
         ("foreign", "not one that featkit wrote"),
-        ("joblib", "is a saved estimator; .* First: featkit export .*estimator.joblib -o .*estimator.onnx"),
+        ("joblib", "is a saved estimator; export it first: featkit export .*estimator.joblib -o .*estimator.onnx"),
         ("egemaps", r"starts at features \(functionals\) .* train with mfcc39 or logmel"),
         ("speaker", r"judges a clip beside the others of its speaker \(normalise='speaker'\)"),
-        ("ort", "already made for onnxruntime; name the model.onnx"),
+        ("ort", "is an ORT file, which onnxruntime alone reads; name the model.onnx"),
     ],
 )
 def test_what_is_no_source_is_one_plain_line(
@@ -272,6 +293,78 @@ def test_the_output_must_have_a_place(model: Path, tmp_path: Path) -> None:
         convert(model, "onnx-int8", model)
     with pytest.raises(ExportError, match="file: is a file; tflite is a folder"):
         convert(model, "tflite", tmp_path / "file")
+
+
+def test_a_place_where_no_folder_can_be_is_refused_before_the_work(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "phone", tmp_path / "file" / "deep" / "phone"):
+        with pytest.raises(ExportError, match=r"phone: cannot be written here \(Not a directory\); name another place"):
+            convert(model, "tflite", place)
+    with pytest.raises(ExportError, match=r"cannot be written here \(File name too long\); name another place"):
+        convert(model, "tflite", tmp_path / (300 * "x"))
+
+
+def _full(self: Path, content: bytes) -> int:
+    """What a full disk does."""
+    self.touch()
+    with open("/dev/full", "wb", buffering=0) as nowhere:
+        return nowhere.write(content)
+
+
+@pytest.mark.parametrize("form", ["onnx-int8", "ort"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", _full)
+    output = tmp_path / f"small{FORMS[form]}"
+    result = run("export", model, "--to", form, "--data", manifest, "-o", output)
+    assert result.exit_code == 1
+    assert result.output == f"Error: {output}: cannot be written here (No space left on device); name another place.\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("form", "tool"), [("onnx-int8", "int8._dynamic"), ("ort", "ort._write_operators")])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("FAIL: cannot save")])
+def test_no_room_for_temporary_files_is_one_line(
+    model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, tool: str, error: Exception
+) -> None:
+    """onnxruntime fails with an error of its own, which does not say that the disk is full."""
+
+    def fail(*given: object) -> None:
+        monkeypatch.setattr(Path, "write_bytes", _full)
+        raise error
+
+    monkeypatch.setattr(f"featkit.deploy.{tool}", fail)
+    output = tmp_path / f"small{FORMS[form]}"
+    result = run("export", model, "--to", form, "--data", manifest, "-o", output)
+    assert result.output == (
+        "Error: No temporary file can be written (No space left on device); let TMPDIR name a folder with room.\n"
+    )
+
+
+def test_what_fails_for_another_reason_is_told_as_it_is(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise ExportError("another reason")
+
+    monkeypatch.setattr("featkit.deploy.ort._write_operators", fail)
+    with pytest.raises(ExportError, match="another reason"):
+        convert(model, "ort", tmp_path / "model.ort")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "none"])
+def test_what_is_no_file_is_no_estimator(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "estimator.joblib"
+    if kind == "pipe":
+        os.mkfifo(source)
+    elif kind == "folder":
+        source.mkdir()
+    result = run("export", source, "-o", tmp_path / "x.onnx")
+    what = "there is no such file" if kind == "none" else "is no file"
+    assert result.output == (
+        f"Error: {source}: {what}; name a fitted estimator that featkit fit -o NAME.joblib saved.\n"
+    )
 
 
 @pytest.mark.parametrize("form", ["onnx-int8", "onnx-int8-static"])

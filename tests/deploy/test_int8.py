@@ -14,7 +14,7 @@ from speech import fitted, speech
 
 from featkit import load
 from featkit.deploy.clips import Clips
-from featkit.deploy.convert import convert
+from featkit.deploy.convert import FORMS, convert
 from featkit.deploy.int8 import quantised
 from featkit.deploy.source import read_source
 from featkit.errors import ExportError
@@ -56,6 +56,11 @@ def test_the_network_is_in_8_bits_and_the_features_are_as_before(model: Path, tm
 def test_the_recipe_is_the_same_and_the_card_tells_of_the_new_file(model: Path, tmp_path: Path) -> None:
     report = convert(model, "onnx-int8", tmp_path / "small.onnx", clips=CLIPS)
     small = load(report.path)
+    form = small.recipe.pop("form")
+    assert form == {
+        "name": "onnx-int8", "of": model.name,
+        "judged": f"Judged on 24 labelled clips. {report.comparison.summary()}",
+    }  # fmt: skip
     assert small.recipe | {"canary": None} == load(model).recipe | {"canary": None}
     assert small.recipe["canary"] != load(model).recipe["canary"]  # asked anew: load refuses what answers otherwise
     assert [entry.key for entry in onnx.load(report.path).metadata_props] == ["featkit"]
@@ -65,6 +70,33 @@ def test_the_recipe_is_the_same_and_the_card_tells_of_the_new_file(model: Path, 
     assert "ai.onnxruntime" in card
     assert 'modelPath: Bundle.main.bundlePath + "/small.onnx"' in card
     assert report.comparison.table() in card
+    assert f"`small.onnx` was made of `{model.name}` by featkit: the network computes in 8 bits" in card
+    assert "| scores | not measured; `featkit fit --evaluate` measures the recipe on speakers it has not" in card
+    assert f"This file: Judged on 24 labelled clips. UA 100.0 %, of {model.name} 100.0 %" in card
+
+
+@pytest.mark.parametrize("form", ["onnx-int8", "onnx-int8-static"])
+def test_what_is_in_8_bits_is_not_rounded_again(model: Path, tmp_path: Path, form: str) -> None:
+    small = convert(model, form, tmp_path / "small.onnx", clips=CLIPS).path
+    assert load(small).quantised
+    assert not load(model).quantised
+    for again in ("onnx-int8", "onnx-int8-static", "tflite"):
+        output = tmp_path / ("again" if again == "tflite" else "again.onnx")
+        with pytest.raises(ExportError, match=f"small.onnx: is in 8 bits already; make {again} of '{model.name}'"):
+            convert(small, again, output, clips=CLIPS)
+        assert not output.exists()
+    assert convert(small, "ort", tmp_path / "small.ort").comparison.max_difference < 1e-4
+
+
+def test_scores_that_were_measured_stay_on_the_card(tmp_path: Path) -> None:
+    scores = {"protocol": "by hand", "WA": 0.5, "UA": 0.25, "UA_95": None}
+    fitted("mfcc39", "mlp").export(tmp_path / "model.onnx", scores=scores)
+    convert(tmp_path / "model.onnx", "onnx-int8", tmp_path / "small.onnx", clips=Clips(SAID.waves))
+    card = (tmp_path / "small.md").read_text()
+    assert "| scores | unnamed corpus, by hand: WA 50.0 %, UA 25.0 % |" in card
+    assert load(tmp_path / "small.onnx").recipe["form"]["judged"] == (
+        "Judged on 24 clips. 100.0 % of its labels are those of model.onnx."
+    )
 
 
 def test_a_larger_network_becomes_a_fraction_of_its_size(tmp_path: Path) -> None:
@@ -87,10 +119,13 @@ def test_static_ranges_come_from_the_calibration_clips(model: Path) -> None:
 
 
 @pytest.mark.parametrize(("backend", "what"), [("svm", "SVMClassifier"), ("xgboost", "TreeEnsemble")])
-def test_there_is_nothing_to_quantise_in_a_model_without_a_network(tmp_path: Path, backend: str, what: str) -> None:
+def test_a_model_without_a_network_has_no_form_that_is_for_networks(tmp_path: Path, backend: str, what: str) -> None:
     fitted("mfcc39", backend).export(tmp_path / "model.onnx")
-    with pytest.raises(ExportError, match=f"nothing to quantise .*{what}.*--to ort"):
-        convert(tmp_path / "model.onnx", "onnx-int8", tmp_path / "small.onnx", clips=CLIPS)
+    for form in ("onnx-int8", "onnx-int8-static", "tflite", "tflite-int8"):  # before clips or packages are asked for
+        with pytest.raises(
+            ExportError, match=f"cannot become {form} .{what}.*, which is for networks: .* Use --to ort"
+        ):
+            convert(tmp_path / "model.onnx", form, tmp_path / f"small{FORMS[form]}")
 
 
 def test_a_loss_beyond_the_limit_writes_nothing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +175,8 @@ def test_the_card_of_the_ort_form_says_how_it_is_read(tmp_path: Path) -> None:
     convert(tmp_path / "model.onnx", "ort", tmp_path / "phone.ort")
     card = (tmp_path / "phone.ort.md").read_text()
     assert 'onnxruntime.InferenceSession("phone.ort")' in card
+    assert "`phone.operators.config` beside it names the operators that it uses" in card
+    assert "of its labels are those of model.onnx" in card
     assert "from featkit import load" not in card
 
 
