@@ -60,11 +60,7 @@ def load(
 
 def read(path: str | os.PathLike[str]) -> tuple[Wave, Stored]:
     """As `load`, and how the file stores what it holds, for `featkit.quality.flags`. Decodes once."""
-    wave, stored = decode_file(Path(path), MAX_SECONDS)
-    where = shown(path)
-    if stored.channels > 1 and any(stored.levels) and not wave.any():
-        raise AudioError(f"{where}: its {stored.channels} channels cancel each other: their mean is silence.")
-    return check_wave(wave, where), stored
+    return _checked(*decode_file(Path(path), MAX_SECONDS), shown(path))
 
 
 def decode(content: bytes, where: str = "the clip", *, max_seconds: float | None = None) -> Wave:
@@ -90,8 +86,18 @@ def decode(content: bytes, where: str = "the clip", *, max_seconds: float | None
     AudioError
         As `load`; its ``code`` tells programs why.
     """
-    wave, _ = decode_bytes(content, where, MAX_SECONDS if max_seconds is None else max_seconds)
-    return check_wave(wave, where)
+    return read_bytes(content, where, max_seconds=max_seconds)[0]
+
+
+def read_bytes(content: bytes, where: str = "the clip", *, max_seconds: float | None = None) -> tuple[Wave, Stored]:
+    """As `decode`, and how the file stores what it holds. Decodes once."""
+    return _checked(*decode_bytes(content, where, MAX_SECONDS if max_seconds is None else max_seconds), where)
+
+
+def _checked(wave: Wave, stored: Stored, where: str) -> tuple[Wave, Stored]:
+    if stored.channels > 1 and any(stored.levels) and not wave.any():
+        raise AudioError(f"{where}: its {stored.channels} channels cancel each other: their mean is silence.")
+    return check_wave(wave, where), stored
 
 
 def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:

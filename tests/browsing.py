@@ -82,6 +82,13 @@ CONTRAST = """() => {
     }
     return faint;
 }"""
+# What reaches beyond the window, and what is cut off by a box that does not scroll.
+OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter(element => {
+    if (!element.checkVisibility() || element.closest(".sr, .skip, .scroll *, svg")) return false;
+    const inline = getComputedStyle(element).display === "inline";
+    return element.getBoundingClientRect().right > innerWidth + 0.5
+        || (!inline && !element.matches(".scroll") && element.scrollWidth > element.clientWidth + 1);
+}).map(element => `${element.tagName} ${element.id} ${element.textContent.trim().slice(0, 30)}`)"""
 LIGHTNESS = """() => {
     const context = document.createElement("canvas").getContext("2d");
     context.fillStyle = getComputedStyle(document.body).backgroundColor;

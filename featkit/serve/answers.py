@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from featkit.audio import SAMPLE_RATE, Wave
-from featkit.errors import FeatkitError
+from featkit.errors import FeatkitError, ModelError
 from featkit.runtime import Model
 from featkit.serve.clips import decode, unusable
 from featkit.serve.limits import Limits
+from featkit.serve.query import Wishes, bad_query
 from featkit.serve.refusals import RequestError
 from featkit.serve.uploads import files_of
-from featkit.stream import sliding
-
-WINDOW = 3.0
-"""Seconds of a window of a timeline, where the client names no other."""
-
-MAX_PEAKS = 4_000
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a client wants to know of a clip beside its label: the parameters of the query.
-
-    Parameters
-    ----------
-    hop, window
-        Seconds between the windows of a timeline, and the length of one; no timeline without ``hop``.
-    peaks
-        Into how many lowest and highest samples the waveform is drawn together; 0 for none.
-    """
-
-    hop: float | None = None
-    window: float = WINDOW
-    peaks: int = 0
-
-    @classmethod
-    def of(cls, query: Mapping[str, str]) -> Wishes:
-        """Read them from a query; unknown names are refused, for they are spelling mistakes."""
-        for name in query:
-            if name not in ("hop", "window", "peaks"):
-                raise RequestError(
-                    400, "bad_query", "The query knows hop, window and peaks; another name stands in it."
-                )
-        window = number(query, "window", 0.1, 60, WINDOW)
-        hop = number(query, "hop", 0.05, window) if "hop" in query else None  # a longer one would leave gaps
-        return cls(hop, window, int(number(query, "peaks", 0, MAX_PEAKS)))
-
-
-def number(query: Mapping[str, str], name: str, low: float, high: float, default: float = 0.0) -> float:
-    """A number of a query within its bounds, or a refusal."""
-    try:
-        value = float(query.get(name, default))
-    except ValueError:
-        value = math.nan
-    if not low <= value <= high:
-        raise RequestError(400, "bad_query", f"{name} must be a number from {low:g} to {high:g}.")
-    return value
+from featkit.stream import Segment, sliding
 
 
 class Answerer:
@@ -75,7 +28,7 @@ class Answerer:
     def one(self, body: bytes, content_type: str, wishes: Wishes) -> dict[str, Any]:
         """The answer to a request with one clip."""
         files = files_of(body, content_type, 1)
-        return self._answer(decode(files[0].content, self._limits.max_seconds), wishes)
+        return self._answer(*decode(files[0].content, self._limits.max_seconds), wishes)
 
     def many(self, body: bytes, content_type: str, wishes: Wishes) -> dict[str, Any]:
         """The answers to a form of clips, in their order. A bad clip costs its own row."""
@@ -88,21 +41,34 @@ class Answerer:
             try:
                 if time.monotonic() > end:
                     raise RequestError(503, "timeout", "There was no time left for this clip; send fewer at once.")
-                wave = decode(file.content, left)
+                wave, quality = self._decoded(file.content, left)
                 left -= wave.size / SAMPLE_RATE
-                row |= self._answer(wave, wishes)
+                row |= self._answer(wave, quality, wishes)
             except RequestError as refusal:
                 row["error"] = refusal.body()
             rows.append(row)
         return {"results": rows}
 
-    def _answer(self, wave: Wave, wishes: Wishes) -> dict[str, Any]:
+    def _decoded(self, content: bytes, left: float) -> tuple[Wave, list[str]]:
+        """One of many clips, which share the seconds of a request."""
+        most = self._limits.max_seconds
+        try:
+            return decode(content, left)
+        except RequestError as refusal:
+            if refusal.code != "too_long" or left == most:
+                raise
+            reason = f"With this clip the request would hold more than {most:g} s of audio; send it in another one."
+            raise RequestError(413, "too_long", reason) from None
+
+    def _answer(self, wave: Wave, quality: list[str], wishes: Wishes) -> dict[str, Any]:
+        self._check_length(wave)
         try:
             proba = self._model.predict_proba([wave])[0]
             answer: dict[str, Any] = {
                 "label": self._model.labels[int(proba.argmax())],
                 "probabilities": self._by_label(proba),
                 "seconds": round(wave.size / SAMPLE_RATE, 3),
+                "quality": quality,
             }
             if wishes.hop is not None:
                 answer["timeline"] = self._timeline(wave, wishes)
@@ -112,6 +78,16 @@ class Answerer:
             answer["peaks"] = peaks(wave, wishes.peaks)
         return answer
 
+    def _check_length(self, wave: Wave) -> None:
+        """As the model checks it, but with advice that a client can follow."""
+        least = self._model.recipe["min_samples"]
+        if wave.size < least and not self._model.recipe["pad_short"]:
+            there, needed = (f"{1000 * samples / SAMPLE_RATE:.4g} ms" for samples in (wave.size, least))
+            reason = (
+                f"The clip cannot be used: it has {there} and the model needs at least {needed}; send a longer one."
+            )
+            raise RequestError(422, "unusable", reason)
+
     def _by_label(self, proba: Any) -> dict[str, float]:
         return {label: round(float(p), 6) for label, p in zip(self._model.labels, proba, strict=True)}
 
@@ -120,18 +96,20 @@ class Answerer:
         assert wishes.hop is not None
         windows = 1 + max(0.0, (wave.size / SAMPLE_RATE - wishes.window) / wishes.hop)
         if windows > self._limits.max_windows:
-            reason = f"{windows:.0f} windows are more than the {self._limits.max_windows} that are allowed."
+            reason = f"The timeline has {windows:.0f} windows; the most is {self._limits.max_windows}."
             raise RequestError(422, "too_many_windows", f"{reason} Ask for a longer hop.")
-        rows = []
-        for segment in sliding(self._model, wave, wishes.window, wishes.hop):
-            row: dict[str, Any] = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-            if segment.probabilities is None:
-                row |= {"label": None, "reason": segment.reason}
-            else:
-                best = self._model.labels[int(segment.probabilities.argmax())]
-                row |= {"label": best, "probabilities": self._by_label(segment.probabilities)}
-            rows.append(row)
-        return rows
+        try:
+            judged = sliding(self._model, wave, wishes.window, wishes.hop)
+        except ModelError as error:  # the model needs longer windows
+            raise bad_query(str(error)) from None
+        return [self._row(window) for window in judged]
+
+    def _row(self, window: Segment) -> dict[str, Any]:
+        row: dict[str, Any] = {"start": round(window.start, 3), "end": round(window.end, 3)}
+        if window.probabilities is None:
+            return row | {"label": None, "reason": window.reason}
+        best = self._model.labels[int(window.probabilities.argmax())]
+        return row | {"label": best, "probabilities": self._by_label(window.probabilities)}
 
 
 def peaks(wave: Wave, count: int) -> list[list[float]]:

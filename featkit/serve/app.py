@@ -17,11 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from featkit import card
 from featkit.errors import ModelError
 from featkit.runtime import Model
-from featkit.serve.answers import WINDOW, Answerer, Wishes
+from featkit.serve.answers import Answerer
 from featkit.serve.guard import Guard
 from featkit.serve.limits import Desk, Limits
 from featkit.serve.live import Live
 from featkit.serve.openapi import document
+from featkit.serve.query import WINDOW, Wishes
 from featkit.serve.refusals import RequestError, json_response, refused
 from featkit.serve.uploads import body_of
 

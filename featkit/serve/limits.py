@@ -96,7 +96,7 @@ class Desk:
             has ended, for its thread cannot be stopped.
         """
         if self._taken >= self.limits.places:
-            raise busy(f"All {self.limits.places} places are taken.")
+            raise busy("Every place is taken.")
         self._taken += 1
         loop = asyncio.get_running_loop()
         job_ended = self._pool.submit(job, *given)

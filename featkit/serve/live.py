@@ -13,12 +13,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from featkit.audio import RATES, SAMPLE_RATE
 from featkit.errors import FeatkitError
 from featkit.runtime import Model
-from featkit.serve.answers import WINDOW, number
 from featkit.serve.limits import Desk
+from featkit.serve.query import bad_query, check_names, number, window_and_hop
 from featkit.serve.refusals import RequestError, busy, refused
 from featkit.stream import EnergyGate, LiveRecogniser
-
-HOP = 0.5
 
 # Why a socket is closed (RFC 6455, 7.4.1): what a client reads if it does not read our last message.
 _CLOSE = {"text": 1003, "odd_bytes": 1007, "too_long": 1008, "slow": 1008, "busy": 1013, "timeout": 1013}
@@ -28,7 +26,7 @@ class Live:
     """The endpoint of ``/stream``.
 
     The query names ``rate`` in Hz (16 000), ``window`` and ``hop`` in seconds. Every binary message is a block of
-    mono little-endian 16-bit samples, of any length. Every window is answered by one JSON object, as
+    mono little-endian 16-bit samples, of any even number of bytes. Every window is answered by one JSON object, as
     `featkit.stream.Event.as_dict` has it. The text message ``end`` asks for what is left, and for the end. What is
     refused is told as ``{"code", "reason"}`` before the socket closes.
     """
@@ -58,16 +56,14 @@ class Live:
     def _begun(self, socket: WebSocket) -> tuple[float, LiveRecogniser]:
         query, limits = socket.query_params, self._desk.limits
         if self._open >= limits.streams:
-            raise busy(f"All {limits.streams} streams are taken.")
-        for name in query:
-            if name not in ("rate", "window", "hop"):
-                raise RequestError(400, "bad_query", "The query knows rate, window and hop; another name stands in it.")
+            raise busy("There are as many streams as are allowed.")
+        check_names(query, "rate", "window", "hop")
         rate = number(query, "rate", *RATES, SAMPLE_RATE)
-        window, hop = number(query, "window", 0.1, 60, WINDOW), number(query, "hop", 0.05, 60, HOP)
+        window, hop = window_and_hop(query)
         try:
             return rate, LiveRecogniser(self._model, window=window, hop=hop, smoothing="mean", gate=EnergyGate())
         except FeatkitError as error:
-            raise RequestError(400, "bad_query", str(error)) from None
+            raise bad_query(str(error)) from None
 
     async def _talk(self, socket: WebSocket, rate: float, live: LiveRecogniser) -> None:
         clock, heard = asyncio.get_running_loop().time, 0.0
@@ -109,7 +105,8 @@ class Live:
                 400, "text", "Send blocks of 16-bit samples as binary messages; of texts only 'end' is known."
             )
         if len(block) % 2:
-            raise RequestError(400, "odd_bytes", f"A block has {len(block)} bytes; 16-bit samples have two bytes each.")
+            reason = f"A block has an odd number of bytes, {len(block)}; 16-bit samples have two each."
+            raise RequestError(400, "odd_bytes", reason)
         return np.frombuffer(block, dtype="<i2")
 
     async def _tell(self, socket: WebSocket, events: list[dict[str, Any]]) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from featkit.serve.answers import MAX_PEAKS, WINDOW
+from featkit.audio import RATES, SAMPLE_RATE
+from featkit.quality import FLAGS
+from featkit.serve.clips import FORMATS
 from featkit.serve.limits import Limits
+from featkit.serve.query import HOP, MAX_PEAKS, SHORTEST_HOP, WINDOW, WINDOWS
 
 
 def document(limits: Limits) -> dict[str, Any]:
@@ -16,9 +19,7 @@ def document(limits: Limits) -> dict[str, Any]:
         "info": {
             "title": "featkit",
             "version": version("featkit"),
-            "description": "Emotion in speech: one model. WebSocket /stream takes mono little-endian 16-bit samples as "
-            "binary messages (query: rate, window, hop) and answers every window by a JSON object; the text 'end' "
-            "ends it.",
+            "description": f"Emotion in speech: one model. {_STREAM}",
         },
         "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],
@@ -59,7 +60,7 @@ def _upload(summary: str, schema: str, raw: dict[str, Any] | None, form: dict[st
 
 
 def _clip(limits: Limits) -> dict[str, Any]:
-    most = f"wav, flac, ogg, opus, mp3, aiff, au or caf; up to {limits.max_bytes} bytes and {limits.max_seconds:g} s"
+    most = f"{FORMATS}; up to {limits.max_bytes} bytes and {limits.max_seconds:g} s"
     return {"schema": {"type": "string", "format": "binary", "description": most}}
 
 
@@ -68,16 +69,31 @@ def _form(more: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "properties": {"file": more | {"items": file} if more else file}}}
 
 
-def _parameter(name: str, text: str, **bounds: float) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": text, "schema": {"type": "number"} | bounds}
+def _parameter(name: str, kind: str, text: str, **bounds: float) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": text, "schema": {"type": kind} | bounds}
 
 
+_STREAM = (
+    "WebSocket /stream takes mono little-endian 16-bit samples as binary messages of an even number of bytes, and "
+    f"answers every window by a JSON object; the text 'end' ends it. Query: rate, {RATES[0]} to {RATES[1]} Hz (default "
+    f"{SAMPLE_RATE}); window, {WINDOWS[0]:g} to {WINDOWS[1]:g} s (default {WINDOW:g}); hop, {SHORTEST_HOP:g} s to the "
+    f"window (default {HOP:g}, or the window if that is shorter)."
+)
 _MANY = {"type": "array"}
 _PARAMETERS = [
-    _parameter("hop", "Also a timeline, a window every hop seconds.", minimum=0.05),
-    _parameter("window", f"Seconds of a window; default {WINDOW:g}.", minimum=0.1, maximum=60),
-    _parameter("peaks", "Also the waveform as pairs of lowest and highest sample.", minimum=0, maximum=MAX_PEAKS),
-]
+    _parameter(
+        "hop", "number", "Also a timeline, a window every hop seconds; at most the length of a window.",
+        minimum=SHORTEST_HOP, maximum=WINDOWS[1],
+    ),
+    _parameter(
+        "window", "number", "Seconds of a window of the timeline; refused without hop.",
+        minimum=WINDOWS[0], maximum=WINDOWS[1], default=WINDOW,
+    ),
+    _parameter(
+        "peaks", "integer", "Also the waveform as so many pairs of lowest and highest sample, or fewer.",
+        minimum=0, maximum=MAX_PEAKS, default=0,
+    ),
+]  # fmt: skip
 _CODES = {
     "403": "Another origin",
     "408": "The body came too slowly",
@@ -108,11 +124,17 @@ _WINDOW = {
         "reason": _TEXT,
     },
 }  # fmt: skip
+_QUALITY = {
+    "type": "array",
+    "items": _TEXT,
+    "description": "What is odd about the recording: a word and mostly a number, as 'clipped 3.1 %'. None for most. "
+    + "; ".join(f"{word}: {meaning}" for word, meaning in FLAGS.items()),
+}
 _ANSWER = {
     "type": "object",
-    "required": ["label", "probabilities", "seconds"],
+    "required": ["label", "probabilities", "seconds", "quality"],
     "properties": {
-        "label": _TEXT, "probabilities": _PROBABILITIES, "seconds": _NUMBER,
+        "label": _TEXT, "probabilities": _PROBABILITIES, "seconds": _NUMBER, "quality": _QUALITY,
         "timeline": {"type": "array", "items": _WINDOW},
         "peaks": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
     },

@@ -69,8 +69,8 @@ async def _receive(request: Request, desk: Desk, held: list[bytes]) -> None:
             async with asyncio.timeout_at(due):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            reason = f"The body did not arrive: {size} bytes in {clock() - start:.0f} s."
-            raise RequestError(408, "slow", reason) from None
+            came = f"{size} byte{'' if size == 1 else 's'} in {clock() - start:.0f} s"
+            raise RequestError(408, "slow", f"The body did not arrive: {came}.") from None
         except ClientDisconnect:
             raise RequestError(400, "gone", "The client went away before the body was complete.") from None
         if chunk is None:
@@ -83,7 +83,7 @@ async def _receive(request: Request, desk: Desk, held: list[bytes]) -> None:
 
 
 def _too_large(max_bytes: int) -> RequestError:
-    return RequestError(413, "too_large", f"The request is larger than the {max_bytes / 1e6:.4g} MB that are allowed.")
+    return RequestError(413, "too_large", f"The request is larger than allowed; the most is {max_bytes / 1e6:.4g} MB.")
 
 
 def files_of(body: bytes, content_type: str, max_files: int) -> list[Upload]:
@@ -159,9 +159,8 @@ class _Form:
         if self._name is None:
             return
         if len(self.files) == self._max_files:
-            raise RequestError(
-                413, "too_many", f"The form holds more than the {self._max_files} files that are allowed."
-            )
+            reason = f"The form holds more files than allowed; the most is {self._max_files}."
+            raise RequestError(413, "too_many", reason)
         self.files.append(Upload(self._name, bytes(self._content)))
 
     def _end(self) -> None:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 
 from featkit import SERClassifier, load
 from featkit.serve import Limits
-from featkit.serve.answers import Answerer, Wishes, peaks
+from featkit.serve.answers import Answerer, peaks
 from featkit.serve.limits import Desk
+from featkit.serve.query import Wishes
 from featkit.serve.refusals import RequestError
 from featkit.serve.uploads import body_of
 

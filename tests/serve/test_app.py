@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from speaking import Served, expected, form, model, running, wav
 from speech import speech
 
 from featkit import SERClassifier
+from featkit.audio import read
 from featkit.card import described, limits
 from featkit.errors import ModelError
+from featkit.quality import flags
 from featkit.runtime import load
 from featkit.serve import Limits, create_app
 from featkit.stream import sliding
@@ -27,7 +30,7 @@ def test_a_raw_body_is_labelled_as_the_runtime_labels_it(served: Served) -> None
         np.testing.assert_allclose(list(answer["probabilities"].values()), expected(content), atol=1e-6)
         assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
         assert answer["seconds"] == round(wave.size / 16_000, 3)
-        assert set(answer) == {"label", "probabilities", "seconds"}
+        assert set(answer) == {"label", "probabilities", "seconds", "quality"}
 
 
 def test_a_form_with_one_file_is_labelled_as_the_raw_body_is(served: Served) -> None:
@@ -38,11 +41,31 @@ def test_a_form_with_one_file_is_labelled_as_the_raw_body_is(served: Served) -> 
 def test_a_timeline_is_what_sliding_windows_say(served: Served) -> None:
     wave = np.concatenate(speech().waves[:5])
     timeline = served.ask("/predict?hop=0.5&window=2", wav(wave, subtype="FLOAT")).json["timeline"]
-    segments = sliding(model(), wave, 2.0, 0.5)
-    assert len(timeline) == len(segments) > 3
-    for row, segment in zip(timeline, segments, strict=True):
-        assert (row["start"], row["end"]) == (round(segment.start, 3), round(segment.end, 3))
-        np.testing.assert_allclose(list(row["probabilities"].values()), segment.probabilities, atol=1e-6)
+    windows = sliding(model(), wave, 2.0, 0.5)
+    assert len(timeline) == len(windows) > 3
+    for row, window in zip(timeline, windows, strict=True):
+        assert (row["start"], row["end"]) == (round(window.start, 3), round(window.end, 3))
+        np.testing.assert_allclose(list(row["probabilities"].values()), window.probabilities, atol=1e-6)
+
+
+def test_what_is_odd_about_a_recording_is_told_as_featkit_tells_it(served: Served, tmp_path: Path) -> None:
+    wave = speech().waves[0]
+    contents = {
+        "clipped.wav": wav(np.clip(40 * wave, -1, 1)),
+        "dc.wav": wav(np.stack([wave / 2 + 0.2, 0 * wave], axis=1)),
+        "telephone.wav": wav(wave[::2], 8_000),
+        "cut.ogg": wav(np.concatenate(speech().waves[:9]), form="OGG", subtype="VORBIS")[:-2_000],
+        "good.wav": wav(wave),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    wanted = {name: flags(*read(tmp_path / name)) for name in contents}
+    assert {name: served.ask("/predict", content).json["quality"] for name, content in contents.items()} == wanted
+    rows = served.form("/batch", list(contents.items())).json["results"]
+    assert {row["name"]: row["quality"] for row in rows} == wanted
+    words = {flag.split()[0] for found in wanted.values() for flag in found}
+    assert words >= {"clipped", "dc", "channels", "narrow", "cut"}
+    assert wanted["good.wav"] == []
 
 
 def test_a_silent_window_has_a_reason_instead_of_probabilities(served: Served) -> None:
@@ -73,6 +96,8 @@ def test_all_clips_of_a_batch_share_the_seconds_of_a_request() -> None:
     with running(Limits(max_seconds=2.5)) as served:
         rows = served.form("/batch", [("a", clip)] * 3).json["results"]
     assert [row.get("error", {}).get("code") for row in rows] == [None, None, "too_long"]
+    told = "With this clip the request would hold more than 2.5 s of audio; send it in another one."
+    assert rows[2]["error"]["reason"] == told
 
 
 def test_clips_that_there_is_no_time_for_say_so() -> None:
@@ -97,22 +122,29 @@ def test_rate_and_channels_do_not_matter(served: Served) -> None:
     [
         (b"", 400, "empty", "The body is empty (0 bytes)"),
         (b"I am no audio", 415, "not_audio", "The clip is text, not audio (it starts with 'I am no audio')."),
-        (bytes(range(256)) * 4, 415, "not_audio", "The clip cannot be decoded"),
+        (bytes(range(256)) * 4, 415, "not_audio", "damaged or in another format than wav, flac, ogg, opus, mp3, aiff"),
         (wav()[:9000], 422, "truncated", "The clip is truncated: 8956 of "),
         (wav(np.zeros(16_000)), 422, "unusable", "all 16000 samples are zero (digital silence)"),
         (wav(np.zeros(0)), 422, "unusable", "holds 0 samples"),
-        (wav(np.full(16_000, np.nan), subtype="FLOAT"), 422, "unusable", "are NaN or infinite"),
-        (wav(speech().waves[0][:100]), 422, "unusable", "has 100 samples (6 ms); these features need at least 400"),
+        (wav(np.zeros(1)), 422, "unusable", "used: its only sample is zero (digital silence); drop the clip."),
+        (wav(np.full(16_000, np.nan), subtype="FLOAT"), 422, "unusable", "are not finite (NaN or infinity);"),
+        (wav([0.1, np.nan], subtype="FLOAT"), 422, "unusable", "1 of 2 samples is not finite (NaN or infinity);"),
+        (wav([3e4] * 500, subtype="FLOAT"), 422, "unusable", "samples reach 30000, a wave −1 to 1; scale them to that"),
+        (wav([[0.5, -0.5]] * 500), 422, "unusable", "its 2 channels cancel each other: their mean is silence."),
+        (wav(speech().waves[0][:100]), 422, "unusable", "it has 6.25 ms and the model needs at least 25 ms; send a"),
+        (wav(speech().waves[0][8_000:8_399]), 422, "unusable", "it has 24.94 ms and the model needs at least 25 ms;"),
+        (wav([0.1])[:45], 422, "truncated", "The clip is truncated: 1 of 2 bytes is there; copy or convert it again."),
         (wav(rate=500), 422, "unusable", "claims a sample rate of 500 Hz"),
     ],
 )
 def test_what_is_no_clip_is_refused_with_its_reason(
     served: Served, content: bytes, status: int, code: str, reason: str
 ) -> None:
-    assert reason in served.ask("/predict", content).refused(status, code)
+    told = served.ask("/predict", content).refused(status, code)
+    assert reason in told
+    assert not re.search(r"pad_short|--|featkit|libsndfile|\(inf\)", told)  # advice for those who have Python
     row = served.form("/batch", [("../evil\n/a.wav", content)]).json["results"][0]
-    assert row["name"] == "a.wav"
-    assert row["error"]["code"] == code
+    assert row == {"name": "a.wav", "error": {"code": code, "reason": told}}
 
 
 def test_fifty_milliseconds_are_a_clip_for_a_model_that_needs_less(served: Served) -> None:
@@ -127,7 +159,12 @@ def test_fifty_milliseconds_are_a_clip_for_a_model_that_needs_less(served: Serve
         ("hop=0", "hop must be a number from 0.05 to 3."),
         ("hop=2&window=1", "hop must be a number from 0.05 to 1."),
         ("window=1e9", "window must be a number from 0.1 to 60."),
+        ("hop=61&window=60", "hop must be a number from 0.05 to 60."),
+        ("hop=0.04", "hop must be a number from 0.05 to 3."),
+        ("hop=1&window=0.09", "window must be a number from 0.1 to 60."),
+        ("window=1", "window is the length of the windows of a timeline, and hop asks for one: add hop."),
         ("peaks=-1", "peaks must be a number from 0 to 4000."),
+        ("peaks=1.5", "peaks must be a whole number from 0 to 4000."),
         ("hops=1", "The query knows hop, window and peaks"),
     ],
 )
@@ -138,7 +175,18 @@ def test_a_wrong_query_is_refused(served: Served, query: str, reason: str) -> No
 def test_a_timeline_of_too_many_windows_is_refused() -> None:
     with running(Limits(max_windows=5)) as served:
         reason = served.ask("/predict?hop=0.1&window=0.1", wav()).refused(422, "too_many_windows")
-    assert "are more than the 5 that are allowed. Ask for a longer hop." in reason
+    assert reason == "The timeline has 10 windows; the most is 5. Ask for a longer hop."
+
+
+def test_windows_that_are_too_short_for_the_model_are_refused() -> None:
+    model().recipe["min_samples"] = 3_200
+    try:
+        with running() as served:
+            reason = served.ask("/predict?hop=0.1&window=0.1", wav()).refused(400, "bad_query")
+            assert served.ask("/predict?hop=0.1&window=0.2", wav()).status == 200
+    finally:
+        model().recipe["min_samples"] = 400
+    assert reason == "The window has 1600 samples (100 ms) and the model needs 3200 (200 ms); make it longer."
 
 
 def test_unknown_paths_and_wrong_methods_are_refused(served: Served) -> None:

@@ -52,7 +52,7 @@ def test_one_more_than_there_are_places_is_refused_and_told_when_to_come() -> No
         gate = threading.Event()
         taken = [asyncio.create_task(desk.work(gate.wait)) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(RequestError, match=r"All 2 places are taken. Come again in a second.") as told:
+        with pytest.raises(RequestError, match=r"Every place is taken. Come again in a second.") as told:
             await desk.work(int)
         assert (told.value.status, told.value.headers) == (503, {"Retry-After": "1"})
         gate.set()
@@ -69,7 +69,7 @@ def test_a_job_that_is_too_slow_keeps_its_place_until_it_has_ended() -> None:
         with pytest.raises(RequestError, match=r"took more than 0.05 s. Send less at once") as told:
             await desk.work(gate.wait)
         assert told.value.headers == {"Retry-After": "5"}
-        with pytest.raises(RequestError, match="All 1 places are taken"):
+        with pytest.raises(RequestError, match="Every place is taken"):
             await desk.work(int)
         gate.set()
         await asyncio.sleep(0.1)

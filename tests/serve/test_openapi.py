@@ -7,6 +7,8 @@ from typing import Any
 from speaking import Served, wav
 from speech import speech
 
+from featkit.quality import FLAGS
+
 
 def check(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
     """As much of JSON Schema as the document uses."""
@@ -60,3 +62,20 @@ def test_parameters_of_the_document_are_those_that_are_known(served: Served) -> 
     ]
     assert names == ["hop", "window", "peaks"]
     assert served.ask(f"/predict?{'&'.join(f'{name}=1' for name in names)}", wav()).status == 200
+
+
+def test_bounds_of_the_document_are_those_that_hold(served: Served) -> None:
+    for parameter in served.ask("/openapi.json").json["paths"]["/predict"]["post"]["parameters"]:
+        name, low, high = parameter["name"], parameter["schema"]["minimum"], parameter["schema"]["maximum"]
+        beside = {"hop": "&window=60", "window": "&hop=0.1", "peaks": ""}[name]
+        for value, status in ((low, 200), (high, 200), (low - 0.01, 400), (high + 1, 400)):
+            assert served.ask(f"/predict?{name}={value}{beside}", wav()).status == status, (name, value)
+
+
+def test_the_document_names_every_flag_and_the_bounds_of_a_stream(served: Served) -> None:
+    document = served.ask("/openapi.json").json
+    told = document["components"]["schemas"]["Answer"]["properties"]["quality"]["description"]
+    assert all(f"{word}: {meaning}" in told for word, meaning in FLAGS.items())
+    stream = document["info"]["description"]
+    assert "an even number of bytes" in stream
+    assert "rate, 1000 to 768000 Hz (default 16000); window, 0.1 to 60 s (default 3); hop, 0.05 s to the" in stream

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 import speaking
-from browsing import CHROMIUM, CONTRAST, LIGHTNESS, NEEDED, chromium, shown, write_clips
+from browsing import CHROMIUM, CONTRAST, LIGHTNESS, NEEDED, OVERFLOWING, chromium, shown, write_clips
 from playwright.sync_api import Browser, Page, Route, expect
 
 from featkit import load
+from featkit.audio import read
+from featkit.quality import FLAGS, flags
 from featkit.serve import Limits
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
@@ -134,11 +137,61 @@ def test_many_clips_become_a_table_and_a_csv(opened: Opened, clips: Path) -> Non
         assert row["label"] == max(want, key=lambda label: want[label])
         assert {label: float(row[label]) for label in want} == pytest.approx(want, abs=1e-5)
     assert "is text, not audio" in rows[1]["error"]
+    expect(page.get_by_role("status")).to_have_text("3 clips are done, 1 could not be used.")
     page.get_by_role("button", name="text.wav").click()
     expect(page.locator("#result-error")).to_contain_text("is text, not audio")
     page.get_by_role("button", name="sadness.wav").click()
     expect(page.locator("#result-file")).to_have_text("sadness.wav")
     expect(page.locator("#result-error")).to_be_hidden()
+
+
+def odd(folder: Path) -> Path:
+    """A recording of a telephone with a dead channel and peaks that are cut off."""
+    wave, _ = soundfile.read(folder / "anger.wav", dtype="float32")
+    clipped = (40 * wave[::2]).clip(-1, 1)
+    soundfile.write(folder / "odd.wav", np.stack([2 * clipped, 0 * clipped], axis=1).clip(-1, 1), 8_000)
+    return folder / "odd.wav"
+
+
+def test_what_is_odd_about_a_recording_stands_beside_its_label(opened: Opened, clips: Path) -> None:
+    path = odd(clips)
+    (narrow, channels) = flags(*read(path))
+    page = ready(opened())
+    labelled(page, path)
+    told = [
+        "High tones are missing, as on a telephone (4.0 kHz)",
+        "Channels differ, and their mean was taken (2 of 2 silent)",
+    ]
+    expect(page.locator("#result-quality li")).to_have_text(told)
+    expect(page.get_by_role("status")).to_contain_text("Of the recording: high tones are missing, as on a telephone")
+    labelled(page, clips / "anger.wav")
+    expect(page.locator("#result-file")).to_have_text("anger.wav")
+    expect(page.locator("#result-quality")).to_be_hidden()
+    expect(page.locator("#rows .odd")).to_have_text(["high tones are missing, channels differ"])
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["quality"] for row in rows] == [f"{narrow}; {channels}", ""]
+
+
+def test_every_flag_has_plain_words(opened: Opened) -> None:
+    page = ready(opened())
+    words = page.evaluate("async () => (await import('/static/quality.js')).WORDS")
+    assert list(words) == list(FLAGS)
+
+
+def test_of_what_the_browser_has_decoded_it_is_told_that_its_end_is_not_sure(opened: Opened, clips: Path) -> None:
+    page = ready(opened())
+    refusal = {"code": "not_audio", "reason": "The clip cannot be decoded."}
+    page.route("**/predict*", lambda route: route.fulfill(status=415, json=refusal), times=1)
+    shutil.copy(clips / "anger.wav", clips / "talk.m4a")  # any browser decodes a wav, whatever its name
+    labelled(page, clips / "talk.m4a")
+    expect(page.locator("#result-quality li")).to_have_text(["The format does not tell whether all is there (M4A)"])
+
+
+def test_a_second_is_not_called_seconds(opened: Opened) -> None:
+    with speaking.running(Limits(max_seconds=1)) as brief:
+        expect(ready(opened(brief.url)).locator("#formats")).to_have_text(re.compile("up to 32 MB and 1 s$"))
 
 
 def test_clips_that_were_cleared_are_neither_shown_nor_announced(opened: Opened, clips: Path) -> None:
@@ -203,7 +256,7 @@ def test_two_clips_at_a_time_are_asked_for_however_they_come(opened: Opened, cli
         page.locator("#files").set_input_files([str(clips / "long.wav"), str(clips / "anger.wav")])
     expect(page.locator("#batch-progress")).to_have_text("6")
     expect(page.locator("#csv")).to_be_enabled()
-    expect(page.get_by_role("status")).to_have_text("2 clips are done, 0 could not be used.")
+    expect(page.get_by_role("status")).to_have_text("2 clips are done.")
     assert page.evaluate("most") == 2
 
 
@@ -235,6 +288,35 @@ def test_going_live_shows_how_a_voice_sounds(opened: Opened) -> None:
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#listening")).to_be_hidden()
     expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_live_bars_keep_up_with_the_label(opened: Opened) -> None:
+    page = ready(opened())
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const hear = () => {
+                for (const row of document.querySelectorAll("#live-bars li")) {
+                    const [track, fill] = [row.querySelector(".track"), row.querySelector(".track div")];
+                    const drawn = fill.getBoundingClientRect().width / track.getBoundingClientRect().width;
+                    heard.push([drawn, parseFloat(row.querySelector(".value").textContent) / 100]);
+                }
+                const bold = document.querySelector("#live-bars .top-one")?.textContent ?? "";
+                const label = document.getElementById("live-label").textContent;
+                told.push([label, bold]);
+            };
+            window.told = [];
+            new MutationObserver(hear).observe(document.getElementById("live-label"), { childList: true });
+        }"""
+    )
+    page.get_by_role("button", name="Go live").click()
+    until(page, lambda: page.evaluate("heard.length") >= 21)  # the first three come before the first answer
+    page.get_by_role("button", name="Stop").click()
+    drawn, said = np.array(page.evaluate("heard"))[3:].T
+    assert said.max() > 0.3
+    np.testing.assert_allclose(drawn, said, atol=0.011)  # the least bar is two pixels wide
+    for label, bold in page.evaluate("told"):
+        assert bold == (label if label in ("Anger", "Neutral", "Sadness") else "")
 
 
 def test_the_microphone_is_opened_without_any_processing(opened: Opened) -> None:
@@ -364,9 +446,31 @@ def test_text_stands_out_from_its_ground(scheme: Any, opened: Opened, clips: Pat
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_no_width_is_scrolled_sideways(width: int, opened: Opened, clips: Path) -> None:
     page = ready(opened(viewport={"width": width, "height": 800}))
-    labelled(page, clips / "long.wav", clips / "text.wav", clips / "anger.wav")
+    shutil.copy(odd(clips), clips / "a name without_any_place_to_break_it_that_goes_on_and_on.wav")
+    names = ("long.wav", "text.wav", "odd.wav", "a name without_any_place_to_break_it_that_goes_on_and_on.wav")
+    labelled(page, *(clips / name for name in names))
     expect(page.locator("#csv")).to_be_enabled()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in names:
+        page.locator("#rows").get_by_role("button", name=name).click()
+        page.locator("#result .numbers").evaluate("details => { details.open = true; }")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(OVERFLOWING) == []
+    tall = page.locator(".actions .button, #csv, #clear").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert tall == [44] * 5  # one line of words
+
+
+def test_a_table_that_is_too_wide_scrolls_inside_its_box(opened: Opened, clips: Path) -> None:
+    page = ready(opened(viewport={"width": 320, "height": 800}))
+    labelled(page, clips / "long.wav")
+    page.get_by_text("Timeline as numbers").click()
+    page.locator("#numbers thead th").last.evaluate("head => { head.textContent = 'disappointment'.repeat(3); }")
+    box = page.locator(".numbers .scroll")
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth + 100")
+    box.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    until(page, lambda: box.evaluate("box => box.scrollLeft") > 0)
+    assert page.evaluate(OVERFLOWING) == []
 
 
 def test_fingers_hit_the_buttons(opened: Opened) -> None:

@@ -132,7 +132,7 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(impatient: Served) -> Non
 def test_an_upload_of_2_gigabytes_is_refused_by_its_head(impatient: Served) -> None:
     start = time.monotonic()
     answer = impatient.raw(HEAD + b"Content-Length: 2000000000\r\n\r\n")
-    assert "larger than the 1 MB" in answer.refused(413, "too_large")
+    assert "larger than allowed; the most is 1 MB" in answer.refused(413, "too_large")
     assert time.monotonic() - start < 1
 
 
@@ -169,7 +169,7 @@ def test_200_clients_at_once_are_answered_rightly_or_told_to_come_again() -> Non
         np.testing.assert_allclose(list(answer.json["probabilities"].values()), want, atol=1e-6)
     for answer in answers:
         if answer.status != 200:
-            assert "places are taken" in answer.refused(503, "busy")
+            assert "Every place is taken" in answer.refused(503, "busy")
             assert int(answer.headers["retry-after"]) >= 1
 
 

@@ -35,6 +35,13 @@ def told(socket: ClientConnection) -> list[dict[str, Any]]:
         return rows
 
 
+def test_a_window_shorter_than_the_usual_hop_is_its_own_hop(served: Served) -> None:
+    with stream(served, "?window=0.25") as socket:
+        socket.send(bytes(16_000))
+        socket.send("end")
+        assert [row["end"] for row in told(socket)] == [0.25, 0.5]
+
+
 def refused(served: Served, query: str = "", **given: Any) -> tuple[int, str]:
     """Status and code of a socket that was not opened."""
     with (
@@ -83,7 +90,7 @@ def test_a_stream_that_ends_before_it_began_has_no_events(served: Served) -> Non
 @pytest.mark.parametrize(
     ("message", "code", "closed", "reason"),
     [
-        (b"abc", "odd_bytes", 1007, "A block has 3 bytes; 16-bit samples have two bytes each."),
+        (b"abc", "odd_bytes", 1007, "A block has an odd number of bytes, 3; 16-bit samples have two each."),
         ("hello", "text", 1003, "of texts only 'end' is known"),
         ("", "text", 1003, "of texts only 'end' is known"),
     ],
@@ -99,11 +106,20 @@ def test_what_is_no_block_ends_the_stream_with_its_reason(
     assert socket.close_code == closed
 
 
+def test_a_message_of_256_kib_is_a_block(served: Served) -> None:
+    with stream(served, "?window=3&hop=3") as socket:
+        socket.send(bytes(262_144))
+        socket.send("end")
+        assert [row["end"] for row in told(socket)] == [3.0, 6.0, 8.192]
+    assert socket.close_code == 1000
+
+
 def test_a_message_that_is_too_large_ends_the_stream(served: Served) -> None:
     with stream(served) as socket:
-        socket.send(bytes(1 << 20))
-        assert told(socket) == []
+        socket.send(bytes(262_146))
+        assert told(socket) == []  # the protocol itself ends it, without an object
     assert socket.close_code == 1009
+    assert socket.close_reason == "frame with 262146 bytes exceeds limit of 262144 bytes"
 
 
 def test_a_stream_that_is_too_long_is_ended() -> None:

@@ -1,5 +1,6 @@
 // Answers on this device: the model runs in a worker of this page, and nothing that is heard leaves it.
 import { RATE, atLeast, bounds, check, peaks, read } from "./clip.js";
+import { flags } from "./flags.js";
 import { Live, SILENCE } from "./live.js";
 
 export const PRIVACY = "Recordings stay on this device";
@@ -68,14 +69,15 @@ const best = (values) => about.labels[values.indexOf(Math.max(...values))];
 
 // The answer to one clip, with a window of its timeline every `hop` seconds.
 export async function predict(file, hop) {
-  const { samples, rate } = await read(file, about.max_seconds);
+  const { samples, rate, stored } = await read(file, about.max_seconds);
   const wave = check(rate === RATE ? samples : await ask("resample", { samples, rate }));
   const shares = await judge(wave);
   const timeline = [];
   for (const [start, end] of bounds(wave.length, about.window * RATE, hop * RATE)) {
     timeline.push({ start: start / RATE, end: end / RATE, ...await part(wave.slice(start, end)) });
   }
-  return { label: best(shares), probabilities: byLabel(shares), seconds: wave.length / RATE, timeline, peaks: peaks(wave, 600) };
+  const seconds = wave.length / RATE;
+  return { label: best(shares), probabilities: byLabel(shares), seconds, quality: flags(wave, stored), timeline, peaks: peaks(wave, 600) };
 }
 
 async function part(window) {

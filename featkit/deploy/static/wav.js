@@ -14,7 +14,8 @@ const READERS = {
 
 const text = (view, at) => String.fromCharCode(...[0, 1, 2, 3].map((i) => view.getUint8(at + i)));
 
-// -> { rate, frames, channels, mono(), sounds() }, with `lack` in words if the file was cut off; null for other files.
+// -> { lack }, in words, if the file was cut off; { rate, frames, unclosed, unread, mono(), levels() }, which the page reads
+// itself; {} for a wav that only the browser reads; null for other files.
 export function readWav(buffer) {
   const view = new DataView(buffer);
   if (buffer.byteLength < 12 || text(view, 0) !== "RIFF" || text(view, 8) !== "WAVE") return null;
@@ -24,26 +25,28 @@ export function readWav(buffer) {
   const format = view.getUint16(fmt, true) === EXTENSIBLE ? view.getUint16(fmt + 24, true) : view.getUint16(fmt, true);
   const read = READERS[`${format}/${bits}`];
   const channels = view.getUint16(fmt + 2, true);
-  if (!read || !channels) return null;
+  if (data.there < data.claimed) return { lack: `${data.there} of ${data.claimed} bytes` };
+  if (!read || !channels) return {};
   const width = bits / 8;
   const frames = Math.floor(data.there / (width * channels));
   return {
     rate: view.getUint32(fmt + 4, true),
     frames,
-    channels,
-    lack: data.there < data.claimed ? `${data.there} of ${data.claimed} bytes` : "",
+    unclosed: data.unclosed,
+    unread: view.byteLength > 2 * data.claimed + 65536,
     mono: () => Float32Array.from({ length: frames }, (_, i) => mean(view, read, data.at + i * channels * width, channels, width)),
-    sounds: () => sounds(view, read, data.at, frames * channels, width),
+    levels: () => levels(view, read, data.at, frames, channels, width),
   };
 }
 
-// Whether any sample of any channel is something else than silence, which in 8 bits is 128.
-function sounds(view, read, at, count, width) {
-  for (let i = 0; i < count; i++) if (read(view, at + i * width)) return true;
-  return false;
+// RMS of each channel.
+function levels(view, read, at, frames, channels, width) {
+  const powers = new Array(channels).fill(0);
+  for (let i = 0; i < frames * channels; i++) powers[i % channels] += read(view, at + i * width) ** 2;
+  return powers.map((power) => Math.sqrt(power / (frames || 1)));
 }
 
-// Where the format stands, and the samples: at, bytes that are there, bytes that are claimed.
+// Where the format stands, and the samples: at, bytes that are there, bytes that are claimed, whether nothing was claimed.
 function chunksOf(view) {
   const end = view.byteLength;
   const found = {};
@@ -55,7 +58,7 @@ function chunksOf(view) {
     if (name === "fmt " && whole && (size >= 26 || view.getUint16(at + 8, true) !== EXTENSIBLE)) found.fmt = at + 8;
     if (name === "data") {
       const unknown = UNKNOWN.includes(size) && (size || view.getUint32(4, true) <= at); // never closed
-      found.data = { at: at + 8, there: unknown ? there : Math.min(size, there), claimed: unknown ? there : size };
+      found.data = { at: at + 8, there: unknown ? there : Math.min(size, there), claimed: unknown ? there : size, unclosed: unknown && !size };
     }
     at += 8 + size + (size % 2);
   }

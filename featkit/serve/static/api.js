@@ -75,7 +75,9 @@ export async function predict(file, hop) {
   } catch (error) {
     if (error.code !== "not_audio") throw error;
     const audio = await decoded(file).catch(() => { throw error; });
-    return asked(audio, hop);
+    const answer = await asked(audio, hop);
+    answer.quality.push(`unchecked ${file.name.split(".").at(-1).toUpperCase()}`); // browsers decode a part without a word
+    return answer;
   }
 }
 

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { bars, element, table, timeline, waveform } from "./draw.js";
 import { listen, loudness, wav } from "./mic.js";
+import { brief, plain } from "./quality.js";
 import { capital, clock, percent, toneOf } from "./tones.js";
 
 const $ = (id) => document.getElementById(id);
@@ -36,7 +37,7 @@ async function begin() {
   card();
 }
 
-const lengthOf = (seconds) => (seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} seconds`);
+const lengthOf = (seconds) => (seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} s`);
 
 function card() {
   $("legend").replaceChildren(...about.labels.map((label, i) => chip("li", label, tones[i])));
@@ -45,7 +46,7 @@ function card() {
   show("recalls-box", Boolean(about.recalls));
   if (about.recalls) {
     const names = Object.keys(about.recalls);
-    bars($("recalls"), names, Object.values(about.recalls), names.map((name) => tones[about.labels.indexOf(name)] ?? toneOf(name, 0)));
+    bars($("recalls"), names, Object.values(about.recalls), names.map((name) => tones[about.labels.indexOf(name)] ?? toneOf(name, 0)), null);
   }
 }
 
@@ -93,7 +94,8 @@ function finish(clip) {
   const { batch } = clip;
   fillRow(clip);
   if (clip === batch[0]) choose(clip, batch.length === 1);
-  if (batch.length > 1 && batch.every(isDone)) say(`${batch.length} clips are done, ${batch.filter((one) => one.error).length} could not be used.`);
+  const failed = batch.filter((one) => one.error).length;
+  if (batch.length > 1 && batch.every(isDone)) say(`${batch.length} clips are done${failed ? `, ${failed} could not be used` : ""}.`);
 }
 
 const isDone = (clip) => Boolean(clip.answer || clip.error);
@@ -121,8 +123,9 @@ function fillRow(clip) {
   if (clip.error) {
     sounds.replaceChildren(element("span", { class: "failed", text: clip.error }));
   } else {
-    const { label: name, probabilities, seconds } = clip.answer;
+    const { label: name, probabilities, seconds, quality } = clip.answer;
     sounds.replaceChildren(chip("span", `${name} ${percent(probabilities[name])}`, tones[about.labels.indexOf(name)]));
+    if (quality.length) sounds.append(element("span", { class: "odd", text: quality.map(brief).join(", ") }));
     length.textContent = `${seconds.toFixed(1)} s`;
   }
   progress();
@@ -141,10 +144,10 @@ function cell(value) {
 }
 
 function csv() {
-  const head = ["file", "label", "seconds", ...about.labels, "error"];
+  const head = ["file", "label", "seconds", ...about.labels, "quality", "error"];
   const rows = clips.map(({ name, answer, error }) => (answer
-    ? [name, answer.label, answer.seconds, ...about.labels.map((key) => answer.probabilities[key]), ""]
-    : [name, "", "", ...about.labels.map(() => ""), error]));
+    ? [name, answer.label, answer.seconds, ...about.labels.map((key) => answer.probabilities[key]), answer.quality.join("; "), ""]
+    : [name, "", "", ...about.labels.map(() => ""), "", error]));
   const text = [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
   const url = URL.createObjectURL(new Blob([text, "\r\n"], { type: "text/csv" }));
   element("a", { href: url, download: "emotions.csv" }).click();
@@ -178,20 +181,24 @@ function choose(clip, aloud = true) {
   if (clip.error) {
     verdict("result-label", "No answer", "");
     $("result-share").textContent = "";
+    show("result-quality", false);
     $("result-error").textContent = clip.error;
     if (aloud) say(`${clip.name}: ${clip.error}`);
     return;
   }
-  const { label: name, probabilities, seconds, peaks } = clip.answer;
+  const { label: name, probabilities, seconds, quality, peaks } = clip.answer;
   const shares = about.labels.map((key) => probabilities[key]);
   verdict("result-label", name, tones[about.labels.indexOf(name)]);
   $("result-share").textContent = percent(probabilities[name]);
   $("axis-end").textContent = `${seconds.toFixed(1)} s`;
+  show("result-quality", quality.length > 0);
+  $("result-quality").replaceChildren(...quality.map((flag) => element("li", { text: capital(plain(flag)) })));
   waveform($("wave"), peaks);
-  bars($("bars"), about.labels, shares, tones);
+  bars($("bars"), about.labels, shares, tones, name);
   overTime(clip.answer);
   load(clip);
-  if (aloud) say(`${clip.name} sounds like ${name}, ${percent(probabilities[name])}.`);
+  const odd = quality.length ? ` Of the recording: ${quality.map(plain).join("; ")}.` : "";
+  if (aloud) say(`${clip.name} sounds like ${name}, ${percent(probabilities[name])}.${odd}`);
 }
 
 function verdict(id, text, tone) {
@@ -325,7 +332,7 @@ async function live() {
   if (!heard) return;
   verdict("live-label", "Listening …", "");
   $("live-chart").replaceChildren();
-  bars($("live-bars"), about.labels, about.labels.map(() => 0), tones);
+  bars($("live-bars"), about.labels, about.labels.map(() => 0), tones, null);
   show("live-view");
   show("result", false);
   stream = api.stream(heard.rate, (told) => event(told, points), stop);
@@ -340,7 +347,7 @@ function event(heard, points) {
   while (points.length > 2 && points[1][0] < heard.end - LIVE_SECONDS) points.shift();
   const told = heard.label ?? heard.reason; // an emotion, "silence" or "not sure"
   verdict("live-label", told, tones[about.labels.indexOf(heard.label)]);
-  bars($("live-bars"), about.labels, shares, tones);
+  bars($("live-bars"), about.labels, shares, tones, heard.label);
   const drawn = points.length > 1 ? points : [[heard.end - 0.5, shares], ...points];
   timeline($("live-chart"), {
     times: drawn.map(([time]) => time), rows: drawn.map(([, row]) => row), from: heard.end - LIVE_SECONDS, to: heard.end, tones,

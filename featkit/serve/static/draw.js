@@ -51,8 +51,8 @@ export function timeline(box, { times, rows, from, to, tones }) {
   box.replaceChildren(svg(1000, 100, paths));
 }
 
-// One bar a label; called again it moves them.
-export function bars(list, labels, shares, tones) {
+// One bar a label, that of `told` stands out; called again it moves them.
+export function bars(list, labels, shares, tones, told) {
   if (list.children.length !== labels.length) {
     list.replaceChildren(...labels.map((label, i) => {
       const fill = element("div");
@@ -61,11 +61,10 @@ export function bars(list, labels, shares, tones) {
       return element("li", {}, element("span", { class: "name", text: capital(label) }), track, element("span", { class: "value" }));
     }));
   }
-  const highest = shares.indexOf(Math.max(...shares));
   [...list.children].forEach((row, i) => {
     row.querySelector(".track div").style.width = `${100 * shares[i]}%`;
     row.querySelector(".value").textContent = percent(shares[i]);
-    row.querySelector(".name").classList.toggle("top-one", i === highest);
+    row.querySelector(".name").classList.toggle("top-one", labels[i] === told);
   });
 }
 
