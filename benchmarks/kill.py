@@ -1,16 +1,18 @@
 """Does extraction lose or change anything, whatever happens to it? Ends with exit code 1 if it does.
 
-    python benchmarks/kill.py [--clips 5000] [--kills 200] [--terms 50] [--flips 100] [--step 1] [--sizes 20]
+    python benchmarks/kill.py [--clips 5000] [--kills 200] [--terms 50] [--flips 100] [--step 1] [--sizes 40] [--seed 0]
 
 Clips are synthetic. A clean run gives the bytes that every other one must end with:
 
-* runs that are killed at random moments: the whole group of processes, the parent alone, or one worker;
+* runs that are killed at random moments: the whole group of processes, the parent alone, or one worker; in every second
+  round two workers run at once, which so little work would not have;
 * runs that are ended by SIGTERM;
 * files that may not grow beyond a size, as on a full disk, and full disks of that size where one may be mounted;
 * the last part of a run that was cut off, itself cut at every byte;
 * single bits that change in the finished table, and in parts.
 
-Nothing is removed by hand in between.
+Nothing is removed by hand in between. A 0 leaves an attempt out, also as ``--step``; with other seeds long attempts can
+be made in pieces.
 """
 
 from __future__ import annotations
@@ -41,15 +43,17 @@ from featkit.parts import Options
 from featkit.store.upkeep import problems
 
 FULL = (1, 200_000, 2_000_000)  # bytes of the smallest, middle and largest file or disk that is tried
+SIZES = {"clips": 5000, "kills": 200, "terms": 50, "flips": 100, "step": 1, "sizes": 40, "seed": 0}
+TWO = "from featkit.parts import drive; drive.WORTH = 0; from featkit.cli import main; main()"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("clips", 5000), ("kills", 200), ("terms", 50), ("flips", 100), ("step", 1), ("sizes", 20)):
+    for name, default in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(Path(folder), given.clips)
+        trial = Trial(Path(folder), given.clips, given.seed)
         print(f"a clean run: {trial.seconds:.1f} s, {len(trial.clean)} bytes", flush=True)
         tried: list[tuple[str, Callable[[], Counter[str]]]] = [
             ("SIGKILL", lambda: trial.ended(signal.SIGKILL, given.kills)),
@@ -71,8 +75,8 @@ def main() -> None:
 class Trial:
     """A folder of clips, the bytes of a clean table, and attempts to get others."""
 
-    def __init__(self, folder: Path, n_clips: int) -> None:
-        self.folder, self.random = folder, random.Random(0)
+    def __init__(self, folder: Path, n_clips: int, seed: int) -> None:
+        self.folder, self.random = folder, random.Random(seed)
         self.clips = folder / "clips"
         self.clips.mkdir()
         made = [synthesise(emotion, speaker, 0, 0)[:8000] for emotion in EMOTIONS for speaker in range(3)]
@@ -94,9 +98,10 @@ class Trial:
         (self.folder / name).mkdir(exist_ok=True)
         return self.folder / name / "f.parquet"
 
-    def command(self) -> list[str]:
-        """What a user types."""
-        return [sys.executable, "-m", "featkit", "extract", str(self.clips), "-o", str(self.output), "-j", "2"]
+    def command(self, both: bool = False) -> list[str]:
+        """What a user types; with ``both`` workers from the start."""
+        start = ["-c", TWO] if both else ["-m", "featkit"]
+        return [sys.executable, *start, "extract", str(self.clips), "-o", str(self.output), "-j", "2"]
 
     def judge(self) -> str:
         """Whether the table is what a clean run makes."""
@@ -108,25 +113,28 @@ class Trial:
         """End runs by a signal at random moments; the last one, which nobody ends, must make the clean table."""
         found: Counter[str] = Counter()
         rounds = 0
-        while found[name := signal.Signals(by).name] < times:
+        while found[signal.Signals(by).name] < times:
             rounds += 1
             self.output = self.place(f"{by}-{rounds}")
-            while True:
-                process = subprocess.Popen(
-                    self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-                )
+            while not self._comes_to_its_end(by, times, found, both=rounds % 2 == 0):
+                pass
+            found[self.judge()] += 1
+            shutil.rmtree(self.output.parent)
+        return found
+
+    def _comes_to_its_end(self, by: int, times: int, found: Counter[str], both: bool) -> bool:
+        """Start a run, and end it or a worker of it as long as it lives and ``times`` are not over."""
+        name, said = signal.Signals(by).name, self.folder / "said"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(self.command(both), stdout=errors, stderr=errors, start_new_session=True)
+            while process.poll() is None:
                 try:
                     process.wait(self.random.uniform(0, 1.3 * self.seconds) if found[name] < times else None)
                 except subprocess.TimeoutExpired:
                     found[name] += self._end(process, by)
-                    process.wait()
-                    if process.returncode == 1:  # only a worker died
-                        break
-                else:
-                    break
-            found[self.judge()] += 1
-            shutil.rmtree(self.output.parent)
-        return found
+        if process.returncode == 1 and not self.output.exists():  # it gave up, and must have said why
+            found["given up" if b"Error: The workers end" in said.read_bytes() else "WRONG"] += 1
+        return process.returncode == 1 and self.output.exists()  # 1: one file is bad
 
     def _end(self, process: subprocess.Popen[bytes], by: int) -> int:
         if by == signal.SIGTERM:
@@ -169,7 +177,7 @@ class Trial:
         found: Counter[str] = Counter()
         clean, parts = self._begun()
         last = sorted(parts.glob("*.arrow"))[-1]
-        for size in range(0, last.stat().st_size, step):
+        for size in range(0, last.stat().st_size if step else 0, step or 1):
             copy = self._copy(parts)
             with open(copy / last.name, "rb+") as file:
                 file.truncate(size)
@@ -246,9 +254,9 @@ class Trial:
 
 
 def workers_of(process: int) -> list[int]:
-    """Processes that a process has started."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True).stdout
-    return [int(word) for word in found.split()]
+    """Workers that a process has started; joblib starts another that only clears up behind them."""
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process)], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in found.splitlines() if "popen_loky" in line]
 
 
 @contextmanager

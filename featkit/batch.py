@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from featkit.audio import SAMPLE_RATE, Wave, load
+from featkit.audio import SAMPLE_RATE, Stored, Wave, read
 from featkit.decoding import shown
-from featkit.errors import AudioError, DataError, FeatkitError, FeatureError, ModelError
-from featkit.parts import FileError, Options, Summary, run
+from featkit.errors import AudioError, DataError, FeatureError, ModelError
+from featkit.modelfile.session import file_content
+from featkit.parts import FileError, Options, Summary, reading_stage, run
+from featkit.quality import flags
 from featkit.runtime import Model
 from featkit.stream import sliding
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RESERVED = {"file", "label", "seconds", "segments", "bytes", "mtime_ns", "start", "end", "reason", "stage", "hint"}
+_RESERVED = {
+    "file", "label", "seconds", "quality", "segments", "bytes", "mtime_ns", "start", "end", "reason", "stage", "hint",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,17 @@ class Predict:
     """Window and hop, seconds."""
 
     @property
-    def detail(self) -> str | None:
+    def detail(self) -> str:
         """Segments have a table of their own, where there are windows."""
-        return None if self.windows is None else "segments"
+        return "segments"
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of a row: label, a probability an emotion, seconds, and the segments."""
+        """Columns of a row: label, a probability an emotion, seconds, quality, and the segments."""
         import pyarrow as pa
 
         emotions = [(label, pa.float32()) for label in self.labels]
-        columns: list[Any] = [("label", pa.string()), *emotions, ("seconds", pa.float64())]
+        columns: list[Any] = [("label", pa.string()), *emotions, ("seconds", pa.float64()), ("quality", pa.string())]
         if self.windows is not None:
             times = [("start", pa.float64()), ("end", pa.float64())]
             segment = pa.struct([*times, ("label", pa.string()), ("reason", pa.string()), *emotions])
@@ -58,15 +62,16 @@ class Predict:
 
     def __call__(self, path: str) -> dict[str, Any]:
         """The row of a file, or `FileError`."""
-        wave, model = _heard(path), _model(self.model, self.sha256)
+        wave, stored = _read(path)
+        model = _model(self.model, self.sha256)
         if self.windows is None:
             proba, segments = _tried(lambda: model.predict_proba([wave])[0]), None
             if not np.isfinite(proba).all():
                 raise FileError("model", "the model gave probabilities that are not finite", "train it again")
         else:
             proba, segments = self._by_window(model, wave, *self.windows)
-        row = {"label": self.labels[int(proba.argmax())], "seconds": wave.size / SAMPLE_RATE, "segments": segments}
-        return row | dict(zip(self.labels, proba, strict=True))
+        about = {"seconds": wave.size / SAMPLE_RATE, "quality": "; ".join(flags(wave, stored)), "segments": segments}
+        return {"label": self.labels[int(proba.argmax())], **about, **dict(zip(self.labels, proba, strict=True))}
 
     def _by_window(self, model: Model, wave: Wave, window: float, hop: float) -> tuple[Any, list[dict[str, Any]]]:
         """Mean of the probabilities of all windows that were judged, and all windows."""
@@ -102,8 +107,8 @@ def predict_files(
     files
         Paths; the table has their order.
     output
-        ``out.parquet`` or ``out.csv``: file, label, a probability an emotion, seconds, bytes, mtime_ns. Files that
-        gave no row stand in ``out.failures.csv``.
+        ``out.parquet`` or ``out.csv``: file, label, a probability an emotion, seconds, quality (the flags of
+        `featkit.quality`), bytes, mtime_ns. Files that gave no row stand in ``out.failures.csv``.
     window, hop
         Seconds. With a window, ``out.segments.parquet`` tells of the windows of every file, those of
         `featkit.stream.sliding`, and a file's probabilities are their mean. Default of ``hop``: the window.
@@ -120,9 +125,7 @@ def predict_files(
     if hop is not None and window is None:
         raise DataError("hop is the distance between windows; give their length with window (--window), too.")
     path = Path(model)
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file.")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(file_content(path)).hexdigest()
     ready = _model(str(path), sha256)
     if ready.normalise:
         raise ModelError(
@@ -149,33 +152,21 @@ def predict_files(
 @lru_cache(maxsize=1)
 def _model(path: str, sha256: str) -> Model:
     """The model, if it is still the one that the run began with."""
-    content = Path(path).read_bytes()
+    content = file_content(Path(path))
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelError(f"{path}: changed during the run; give the command again.")
     return Model(content, path)
 
 
-def _heard(path: str) -> Wave:
+def _read(path: str) -> tuple[Wave, Stored]:
     try:
-        return load(path)
+        return read(path)
     except AudioError as error:
-        raise _failure("decode" if _opens(path) else "open", error, shown(path)) from None
-
-
-def _opens(path: str) -> bool:
-    """Whether the trouble with a file lies in what it holds."""
-    return os.path.isfile(path) and os.access(path, os.R_OK) and os.path.getsize(path) > 0
+        raise FileError.of(reading_stage(path), error, shown(path)) from None
 
 
 def _tried(work: Callable[[], T]) -> T:
     try:
         return work()
     except (AudioError, FeatureError) as error:
-        raise _failure("features", error, "clip 0") from None
-
-
-def _failure(stage: str, error: FeatkitError, where: str) -> FileError:
-    """What a message says, in two cells: what is, and what to do, which comes last."""
-    text = str(error).removeprefix(f"{where}: ").rstrip(".")
-    end = max(text.rfind(". "), text.rfind("; "))
-    return FileError(stage, text, "") if end < 0 else FileError(stage, text[:end], text[end + 2 :])
+        raise FileError.of("features", error, "clip 0") from None

@@ -20,7 +20,7 @@ from featkit.audio import SAMPLE_RATE, read
 from featkit.decoding import shown
 from featkit.errors import AudioError, DataError, FeatureError
 from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec, find_extractor
-from featkit.parts import FileError, Notes, Options, Summary, run
+from featkit.parts import FileError, Notes, Options, Summary, reading_stage, run
 from featkit.quality import flags
 from featkit.store.copies import copy_table
 from featkit.store.layout import NOTED, Layout
@@ -60,7 +60,7 @@ class Extract:
         try:
             wave, stored = read(path)
         except AudioError as error:
-            raise FileError.of("decode" if _opens(path) else "open", error, where) from None
+            raise FileError.of(reading_stage(path), error, where) from None
         cuts = [(0, wave.size)] if self.windows is None else bounds(wave.size, *n_samples(*self.windows))
         try:
             values = [extractor.extract(wave[i:j], self.view, where, self.pad_short) for i, j in cuts]
@@ -170,8 +170,3 @@ def _extractor(spec: str) -> FeatureExtractor:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _opens(path: str) -> bool:
-    """Whether the trouble with a file lies in what it holds."""
-    return os.path.isfile(path) and os.access(path, os.R_OK) and os.path.getsize(path) > 0

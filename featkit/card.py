@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from featkit.tables import counted
+
 LIMITS = (
     "It names how a voice sounds to the listeners who labelled the corpora it was trained on, not what a person feels.",
     "Acted speech is easier to label than speech in the wild: expect less on spontaneous speech, other languages, "
@@ -100,11 +102,11 @@ def _backend(member: dict[str, Any], members: list[dict[str, Any]]) -> str:
 
 def _trained_on(data: dict[str, Any]) -> str:
     counts = ", ".join(f"{label} {count}" for label, count in data["labels"].items())
-    speakers = f" from {data['speakers']} speakers" if data["speakers"] else ", speakers not known"
+    speakers = f" from {counted(data['speakers'], 'speaker')}" if data["speakers"] else ", speakers not known"
     varied = data.get("augment")
-    copies = f", {varied['copies']} copies of each by {varied['plan']}" if varied else ""
+    copies = f", {counted(varied['copies'], 'copy', 'copies')} of each by {varied['plan']}" if varied else ""
     of = "; ".join(data.get("corpora") or [])
-    return f"{f'{of}: ' if of else ''}{data['clips']} clips{speakers} ({counts}){copies}"
+    return f"{f'{of}: ' if of else ''}{counted(data['clips'], 'clip')}{speakers} ({counts}){copies}"
 
 
 def _scores(scores: dict[str, Any] | None) -> str:

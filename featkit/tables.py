@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,9 +28,9 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """
     heads = _heads(rows)
     cells = [heads, *([row[head].replace("|", "\\|") for head in heads] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
-    lines = ["| " + " | ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)) + " |" for line in cells]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    widths = [max(text_width(line[i]) for line in cells) for i in range(len(heads))]
+    lines = ["| " + " | ".join(padded(cell, n) for cell, n in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines.insert(1, "|" + "|".join("-" * (n + 2) for n in widths) + "|")
     return "\n".join(lines)
 
 
@@ -92,6 +93,33 @@ def csv_line(cells: Iterable[Any]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow(cells)
     return file.getvalue()
+
+
+def text_width(text: str) -> int:
+    """Columns that a terminal gives to a text: two for wide characters, none for combining ones.
+
+    Examples
+    --------
+    >>> text_width("anger"), text_width("愤怒")
+    (5, 4)
+    """
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def padded(text: str, columns: int) -> str:
+    """A text with blanks behind it, so that it takes this many columns of a terminal."""
+    return text + " " * (columns - text_width(text))
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number of things, in the plural where they are not one; ``many`` is that plural, where it needs more than an s.
+
+    Examples
+    --------
+    >>> counted(1, "clip"), counted(0, "clip"), counted(4, "copy", "copies")
+    ('1 clip', '0 clips', '4 copies')
+    """
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
 
 
 def percent(value: float, ends: Sequence[float] | None = None) -> str:

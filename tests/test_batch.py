@@ -16,9 +16,11 @@ from speech import EMOTIONS, fitted, speech, write_wav
 
 from featkit import SERClassifier, load
 from featkit.audio import load as load_audio
+from featkit.audio import read
 from featkit.batch import Predict, predict_files
 from featkit.errors import AudioError, DataError, ModelError
 from featkit.parts import SETTINGS_KEY, FileError, Options
+from featkit.quality import flags
 from featkit.stream import sliding
 
 
@@ -54,11 +56,41 @@ def test_a_file_in_one_go_is_judged_as_the_model_judges_it(tmp_path: Path, model
     found = predict_files(model, files, tmp_path / "o.parquet")
     assert (found.done, found.failed, found.skipped) == (4, 0, 0)
     table = pd.read_parquet(tmp_path / "o.parquet")
-    assert list(table.columns) == ["file", "label", *EMOTIONS, "seconds", "bytes", "mtime_ns"]
+    assert list(table.columns) == ["file", "label", *EMOTIONS, "seconds", "quality", "bytes", "mtime_ns"]
     np.testing.assert_array_equal(table[list(EMOTIONS)], load(model).predict_proba(files))
     assert table["label"].tolist() == list(load(model).predict(files))
     assert table["seconds"].tolist() == [load_audio(file).size / 16_000 for file in files]
     assert not (tmp_path / "o.segments.parquet").exists()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_table_begun_anew_without_windows_leaves_none_of_them_beside_it(
+    model: Path, files: list[str], tmp_path: Path, suffix: str
+) -> None:
+    output = tmp_path / f"o{suffix}"
+    predict_files(model, files[:1], output, window=0.5)
+    assert (tmp_path / f"o.segments{suffix}").exists()
+    predict_files(model, files[:1], output, options=Options(overwrite=True))
+    assert not list(tmp_path.glob("o.segments.*"))
+
+
+def test_what_is_odd_about_a_recording_stands_in_its_row(model: Path, files: list[str], tmp_path: Path) -> None:
+    clipped = write_wav(tmp_path / "clipped.wav", np.clip(20 * speech().waves[0], -1, 1))
+    soundfile.write(tmp_path / "narrow.wav", speech().waves[1][::2], 8_000)
+    clips = [files[0], clipped, str(tmp_path / "narrow.wav")]
+    for window in (None, 0.5):
+        output = tmp_path / f"{window}.parquet"
+        predict_files(model, clips, output, window=window)
+        assert pd.read_parquet(output)["quality"].tolist() == ["; ".join(flags(*read(clip))) for clip in clips]
+    assert pd.read_parquet(output)["quality"].str.contains("clipped").tolist() == [False, True, False]
+
+
+def test_a_table_without_one_of_the_columns_is_told(model: Path, files: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "o.csv"
+    predict_files(model, files[:1], output)
+    pd.read_csv(output).drop(columns="quality").to_csv(output, index=False)
+    with pytest.raises(DataError, match=r"o\.csv: it or a table beside it is damaged \(.*quality.*begin anew with"):
+        predict_files(model, files[:2], output)
 
 
 def test_windows_are_those_of_sliding_and_a_file_is_their_mean(tmp_path: Path, model: Path, files: list[str]) -> None:
@@ -97,17 +129,24 @@ def test_each_failure_has_its_stage_a_reason_and_a_hint(tmp_path: Path, model: P
     (folder / "empty.wav").touch()
     soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
     soundfile.write(folder / "short.wav", np.full(100, 0.5), 16_000)
-    os.mkfifo(folder / "fifo.wav")
-    names = ["text", "empty", "silent", "short", "fifo", "missing"]
+    names = ["text", "empty", "silent", "short", "missing"]
     found = predict_files(model, [*files, *(folder / f"{name}.wav" for name in names)], tmp_path / "o.parquet")
-    assert (found.done, found.failed) == (4, 6)
+    assert (found.done, found.failed) == (4, 5)
     failures = pd.read_csv(tmp_path / "o.failures.csv", keep_default_na=False)
-    assert failures["stage"].tolist() == ["decode", "open", "decode", "features", "open", "open"]
+    assert failures["stage"].tolist() == ["decode", "open", "decode", "features", "open"]
     assert failures["reason"].str.contains(str(folder)).sum() == 0
     assert "is text, not audio" in failures["reason"][0]
     assert failures.iloc[1].tolist()[2:4] == ["the file is empty (0 bytes)", "copy or record it again"]
     assert failures["reason"][3].startswith("has 100 samples")
     assert failures["hint"][3].startswith("Drop the clip")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_a_pipe_is_a_failure_and_nobody_waits_for_it(model: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.wav")
+    found = predict_files(model, [tmp_path / "fifo.wav"], tmp_path / "o.parquet")
+    assert found.failures == [f"{tmp_path}/fifo.wav: is not a regular file, not an audio file"]
+    assert pd.read_csv(tmp_path / "o.failures.csv")["stage"].tolist() == ["open"]
 
 
 def test_a_file_of_which_no_window_can_be_judged_is_a_failure(model: Path, tmp_path: Path) -> None:
@@ -144,6 +183,12 @@ def test_a_model_that_changes_during_the_run_ends_it(tmp_path: Path, model: Path
     copy.write_bytes(model.read_bytes() + b"\n")
     work = Predict(str(copy), "0" * 64, EMOTIONS, None)
     with pytest.raises(ModelError, match=r"copy\.onnx: changed during the run"):
+        work(files[0])
+
+
+def test_a_model_that_goes_during_the_run_ends_it(tmp_path: Path, files: list[str]) -> None:
+    work = Predict(str(tmp_path / "gone.onnx"), "1" * 64, EMOTIONS, None)
+    with pytest.raises(ModelError, match=r"gone\.onnx: there is no such model file"):
         work(files[0])
 
 

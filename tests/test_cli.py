@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -17,8 +18,10 @@ import pandas as pd
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
+from joblib.externals.loky import process_executor
 
 from featkit import SERClassifier, evaluate, load, presets
+from featkit.card import described
 from featkit.cli import cli
 from featkit.datasets import open_dataset
 from featkit.datasets.synthetic import synthesise
@@ -135,7 +138,7 @@ def test_predict_prints_a_row_a_file_in_three_formats(model: Path, corpus: Path)
     expected = load(model).predict_proba(clips)
 
     table = run("predict", model, *clips).output.splitlines()
-    assert table[0].split() == ["file", "label", *EMOTIONS]
+    assert table[0].split() == ["file", "label", *EMOTIONS, "quality"]
     assert table[1].startswith(str(clips[0]))
     assert len(table) == 3
 
@@ -171,12 +174,19 @@ def test_info_shows_the_recipe(model: Path) -> None:
     assert json.loads(run("info", model, "--json").output) == load(model).recipe
 
 
+def test_one_clip_is_not_called_clips(model: Path) -> None:
+    recipe = load(model).recipe
+    recipe["data"] |= {"clips": 1, "speakers": 1, "augment": {"copies": 1, "plan": "noise"}, "labels": {"anger": 1}}
+    told = described(recipe, ["wave"])["trained on"]
+    assert told == "manifest.csv: 1 clip from 1 speaker (anger 1), 1 copy of each by noise"
+
+
 def test_a_saved_estimator_exports_to_the_same_model(corpus: Path, model: Path, tmp_path: Path) -> None:
     saved, again = tmp_path / "estimator.joblib", tmp_path / "again.onnx"
     assert run("fit", "--data", corpus / "manifest.csv", "-o", saved).exit_code == 0
     result = run("export", saved, corpus / "anger 0 0.wav", "-o", again)
     assert result.exit_code == 0, result.output
-    assert "equals the trained estimator on 1 clips" in result.output
+    assert "equals the trained estimator on 1 clip (" in result.output
     clips = [corpus / "happiness 2 1.wav"]
     np.testing.assert_array_equal(load(again).predict_proba(clips), load(model).predict_proba(clips))
 
@@ -315,7 +325,7 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
         (["info", "none.onnx"], "none.onnx: there is no such model file."),
         (["extract", "none.wav", "-o", "f.parquet"], "none.wav: there is no such file."),
         (["extract", "none.wav", "--set", "mfcc39:n_fft=abc", "-o", "f.parquet"], "n_fft must be int; it is 'abc'."),
-        (["export", "none.joblib", "-o", "m.onnx"], "none.joblib: cannot be opened as a joblib file"),
+        (["export", "none.joblib", "-o", "m.onnx"], "none.joblib: there is no such file; name a fitted estimator"),
     ],
 )
 def test_a_problem_with_the_input_is_one_line_and_exit_code_1(
@@ -432,7 +442,7 @@ def test_a_model_that_knows_speakers_is_told_them(corpus: Path, tmp_path: Path) 
     told = run("predict", path, *clips, tmp_path / "short.wav", "missing.wav", "--speaker", "one", "--format", "csv")
     want = load(path).predict_proba(clips, ["one"] * 4)
     rows = list(csv.reader(told.stdout.splitlines()))[1:]
-    np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), want, atol=1e-5)
+    np.testing.assert_allclose(np.array([row[2:-1] for row in rows], dtype=float), want, atol=1e-5)
     assert (told.exit_code, "missing.wav" in told.stderr, "short.wav" in told.stderr) == (1, True, True)
     refused = run("predict", path, *clips)
     assert "say --speaker one or --speaker folder" in refused.stderr
@@ -461,3 +471,23 @@ def test_a_file_name_that_is_no_text_is_shown_and_ends_no_run(model: Path, corpu
         [sys.executable, "-c", code, "predict", model, name], capture_output=True, env=env, check=False
     )
     assert (done.returncode, b"udcff.wav" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_history_without_anybody_held_out_claims_no_score(corpus: Path, tmp_path: Path) -> None:
+    words = ("fit", "--data", corpus / "manifest.csv", "--history", tmp_path / "h.csv", "-o", tmp_path / "m.onnx")
+    plain = run(*words, "--backend", "mlp:hidden=(4,),epochs=1")
+    assert "h.csv: loss, for nobody was held out to score, of 1 epoch\n" in plain.output
+    held_out = run(*words, "--backend", "mlp:hidden=(4,),epochs=1,validation=0.3")
+    assert "h.csv: loss and UA of 1 epoch\n" in held_out.output
+
+
+def test_a_worker_that_joblib_replaces_is_not_told_of() -> None:
+    text = "A worker stopped while some jobs were given to the executor."
+    source = Path(process_executor.__file__).read_text(encoding="utf-8")
+    assert text in re.sub(r'"\s+"', "", source)  # in joblib's own words
+    code = (
+        "import sys, warnings; sys.argv = ['featkit', 'info', 'none.onnx']; from featkit.cli import main\n"
+        f"try: main()\nexcept SystemExit: warnings.warn({text!r}, UserWarning)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "Error: none.onnx: there is no such model file.\n"

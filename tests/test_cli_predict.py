@@ -1,7 +1,9 @@
-"""``featkit predict -o``: what it says, its exit codes, and what it refuses."""
+"""``featkit predict``: what it prints, its tables, its exit codes, and what it refuses."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +18,9 @@ import soundfile
 from click.testing import CliRunner, Result
 from speech import fitted, speech, write_wav
 
+from featkit.audio import read
 from featkit.cli import cli
+from featkit.quality import flags
 
 
 def run(*words: object) -> Result:
@@ -59,7 +63,7 @@ def test_files_that_came_since_are_added(tmp_path: Path, model: Path, clips: Pat
     assert len(pd.read_csv(tmp_path / "o.csv")) == 4
     (clips / "a.wav").unlink()
     result = run(model, clips, "-o", tmp_path / "o.csv")
-    assert result.stderr.endswith("o.csv: 1 rows of files that were not named this time stay.\n")
+    assert result.stderr.endswith("o.csv: keeps 1 row of files that were not named this time.\n")
 
 
 def test_bad_files_are_counted_and_some_are_shown(tmp_path: Path, model: Path, clips: Path) -> None:
@@ -106,7 +110,8 @@ def test_another_model_is_refused_in_one_line_and_taken_with_overwrite(
         (["-o", "o.txt"], "--output must end in .parquet or .csv; it is 'o.txt'."),
         (["-o", "o.csv", "--format", "csv"], "--format and --speaker are for what is printed"),
         (["-o", "o.csv", "--speaker", "one"], "--format and --speaker are for what is printed"),
-        (["-o", "o.csv", "--jobs", "0"], "0 workers do nothing"),
+        (["-o", "o.csv", "--jobs", "0"], "0 is no number of workers; give 1 or more, or -1 for all cores."),
+        (["-o", "o.csv", "--jobs", "-5"], "-5 is no number of workers; give 1 or more, or -1 for all cores."),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], message: str) -> None:
@@ -159,3 +164,106 @@ def test_a_bar_is_shown_on_a_terminal(
     monkeypatch.setattr(sys.modules["featkit.cli.predict"], "live", lambda: True)
     result = run(model, clips, "-o", tmp_path / "o.parquet")
     assert "| 3/3 [" in result.stderr
+
+
+# --- what is printed -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> list[str]:
+    """A clip as it should be, one that is clipped and shifted, and one of a telephone."""
+    good, loud = speech().waves[0], np.clip(20 * speech().waves[1] + 0.5, -1, 1)
+    soundfile.write(tmp_path / "phone.wav", speech().waves[2][::2], 8_000)
+    return [write_wav(tmp_path / "good.wav", good), write_wav(tmp_path / "loud.wav", loud), str(tmp_path / "phone.wav")]
+
+
+def test_what_is_odd_about_a_recording_is_said_in_every_format(model: Path, odd: list[str]) -> None:
+    expected = [flags(*read(path)) for path in odd]
+    assert [len(found) for found in expected] == [0, 2, 1]
+    lines = run(model, *odd).stdout.splitlines()
+    assert lines[0].endswith("  quality")
+    assert [line.removeprefix(path).split(maxsplit=4)[4:] for line, path in zip(lines[1:], odd, strict=True)] == [
+        [], [", ".join(expected[1])], expected[2],
+    ]  # fmt: skip
+    rows = list(csv.DictReader(run(model, *odd, "--format", "csv").stdout.splitlines()))
+    assert [row["quality"] for row in rows] == ["; ".join(found) for found in expected]
+    told = [json.loads(line) for line in run(model, *odd, "--format", "jsonl").stdout.splitlines()]
+    assert [row["quality"] for row in told] == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_name_cannot_command_the_terminal(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nasty, bad = tmp_path / "\x1b[31m\x9b2J\nx.wav", tmp_path / "\x1b[32m.wav"
+    (clips / "a.wav").rename(nasty)
+    bad.touch()
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda out: True)
+    for form in ("table", "csv", "jsonl"):
+        result = run(model, nasty, bad, "--format", form)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 2)
+        assert all(line.isprintable() for line in result.output.splitlines()), form
+        assert len(result.stdout.splitlines()) == (1 if form == "jsonl" else 2)
+    assert json.loads(result.stdout)["file"] == str(nasty)
+    strict = run(model, bad, "-o", tmp_path / "o.csv", "--strict")
+    assert "\\x1b[32m.wav: the file is empty" in strict.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_program_gets_names_as_they_are(tmp_path: Path, model: Path, clips: Path) -> None:
+    nasty = tmp_path / "\x1b[31m\nx.wav"
+    (clips / "a.wav").rename(nasty)
+    table = csv.reader(run(model, nasty, "--format", "csv").stdout.splitlines(keepends=True))
+    assert list(table)[1][0] == str(nasty)
+
+
+def test_columns_stand_under_each_other_where_names_are_two_cells_wide(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (clips / "a.wav").rename("日本語.wav")
+    (clips / "b" / "a.wav").rename("plain.wav")
+    head, wide, plain = run(model, "日本語.wav", "plain.wav").stdout.splitlines()
+    assert (wide.index("0."), head.index("anger"), plain.index("0.")) == (18, 21, 21)  # three signs take a cell more
+
+
+def test_a_file_that_may_not_be_read_costs_its_own_row(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, access, real_open = clips / "a.wav", os.access, Path.open
+
+    def refused(path: Path, *how: object, **more: object) -> object:
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_open(path, *how, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: path != str(secret) and access(path, mode, **more))
+    monkeypatch.setattr(Path, "open", refused)
+    result = run(model, secret, clips / "b" / "a.wav")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 2)
+    assert result.stderr.splitlines()[1] == f"  {secret}: cannot be read: Permission denied."
+
+
+def test_a_file_in_a_folder_that_may_not_be_looked_into_costs_its_own_row(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def refused(path: object, *how: object, **more: object) -> object:
+        if str(path) == str(clips / "b" / "a.wav"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *how, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "stat", refused)
+    result = run(model, clips / "a.wav", clips / "b" / "a.wav")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 2)
+    assert "b/a.wav: cannot be read: Permission denied." in result.stderr
+
+
+def test_probabilities_that_are_no_numbers_are_no_label(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featkit.runtime.Model.predict_proba", lambda *given: np.full((1, 3), np.nan, np.float32))
+    result = run(model, clips / "a.wav")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
+    assert "a.wav: the model gave probabilities that are not finite; train it again." in result.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
@@ -366,3 +367,20 @@ def _until_closed(terminal: int) -> Iterator[bytes]:
         if not part:
             return
         yield part
+
+
+def test_votes_without_smoothing_are_wrong_usage(model: Path, recording: str) -> None:
+    result = run(model, "--file", recording, "--smoothing", "none", "--votes", 3)
+    assert (result.exit_code, "--votes are windows to smooth over; leave it out" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [(np.zeros(16_000), "are zero (digital silence)"), (np.full(16_000, np.nan), "samples are NaN or infinite")],
+)
+def test_a_file_without_sound_is_refused_as_a_file(
+    model: Path, tmp_path: Path, samples: npt.NDArray[np.float64], message: str
+) -> None:
+    soundfile.write(tmp_path / "bad.wav", samples, 16_000, subtype="FLOAT")
+    result = run(model, "--file", tmp_path / "bad.wav", "--speed", "inf")
+    assert (result.exit_code, message in result.stderr, result.stderr.count("\n")) == (1, True, 1), result.stderr

@@ -21,11 +21,11 @@ import pytest
 
 from featkit.errors import DataError, ModelError, PluginError
 from featkit.parts import FAILURES, SETTINGS_KEY, FileError, Options, Summary, run
-from featkit.parts.folder import Folder
+from featkit.parts.folder import Folder, read_part
 from featkit.parts.join import blocks
 from featkit.parts.lock import locked
 from featkit.parts.pool import Reports
-from featkit.parts.work import Task, do
+from featkit.parts.work import Report, Task, do
 
 
 @dataclass(frozen=True)
@@ -519,6 +519,15 @@ def test_the_second_run_on_an_output_is_refused_until_the_first_ends(tmp_path: P
     assert not (tmp_path / ".o.parquet.lock").exists()
 
 
+def test_a_disk_without_locks_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(handle: int) -> None:
+        raise OSError(errno.ENOLCK, "any text")
+
+    monkeypatch.setattr("featkit.parts.lock._take", no_locks)
+    with pytest.raises(DataError, match=r"o\.parquet: its disk gives no locks \(No locks available\).*another disk"):
+        count([], tmp_path / "o.parquet")
+
+
 def test_without_pyarrow_the_pip_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "featkit.parts")
@@ -588,8 +597,8 @@ def test_a_killed_run_leaves_its_parts_and_no_worker(tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     assert not group(process.pid)
-    done = 8 * len(list(folder.glob("*.arrow")))
-    assert 16 <= done < 60
+    done = sum(len(read_part(path)) for path in folder.glob("*.arrow"))
+    assert 2 <= done < 60
     assert numbers(count(files, tmp_path / "o.parquet")) == (60 - done, 0, done)
 
 
@@ -598,3 +607,48 @@ def group(leader: int) -> list[int]:
     found = subprocess.run(["ps", "-eo", "pid,pgid,stat"], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in found.splitlines()[1:]]
     return [int(pid) for pid, pgid, state in rows if int(pgid) == leader and not state.startswith("Z")]
+
+
+# --- progress ----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_task_is_one_file_since_nobody_knows_how_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def runner(n_jobs: int) -> Any:
+        def work(tasks: Iterable[Task]) -> Reports:
+            for task in tasks:
+                sizes.append(len(task.files))
+                yield Report(do(task).files, 3.0 * len(task.files))  # said to have taken 3 s each
+
+        return work
+
+    monkeypatch.setattr("featkit.parts.drive.runner", runner)
+    count(texts(tmp_path / "t", *["a"] * 3), tmp_path / "o.parquet")
+    assert sizes == [1, 1, 1]
+
+
+def test_what_takes_long_is_kept_before_its_task_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featkit.parts.work.PART", 0.02)
+    folder = Folder(tmp_path / "parts", "key")
+    folder.path.mkdir()
+    files = tuple(texts(tmp_path / "t", "slow", "slow", "slow"))
+    do(Task(Letters(), folder, 1, files, ({}, {}, {}), "/", False, 60.0, os.getpid()))
+    assert [len(read_part(path)) for path in folder.parts()] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_a_bar_is_shown_on_a_terminal_that_does_not_know_its_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = os.openpty()
+    os.set_blocking(ours, False)
+    assert os.get_terminal_size(theirs).columns == 0
+    with open(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        count(texts(tmp_path / "t", "a", "b"), tmp_path / "o.parquet", progress=True)
+        assert b"0/2 [" in os.read(ours, 4096)
+    os.close(ours)

@@ -12,15 +12,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from speech import speech, write_wav
 
 from featkit.bulk import extract_files
 from featkit.errors import DataError, PluginError
+from featkit.features import find_extractor
 from featkit.parts import Options
 from featkit.parts.cluster import on
+from featkit.parts.output import SETTINGS_KEY
 from featkit.parts.pool import own_processes
+from featkit.sealed import SealedWriter
+from featkit.store import mapped, read_table
+from featkit.store.layout import Layout
+from featkit.store.table import settings_of
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and hard links")
@@ -87,7 +96,9 @@ def test_a_second_worker_is_started_only_where_there_is_work_for_it(
     rest.clear()
     monkeypatch.setattr("featkit.parts.drive.WORTH", 1e-6)
     extract_files(files, tmp_path / "p.parquet", options=Options(n_jobs=2))
-    assert rest == [16, 44]
+    alone, together = rest
+    assert 0 < alone <= 16
+    assert alone + together == 60
     assert (tmp_path / "o.parquet").read_bytes() == (tmp_path / "p.parquet").read_bytes()
 
 
@@ -124,6 +135,103 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
         peaks.append(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout))  # kB; macOS: bytes
     unit = 1024 if sys.platform == "darwin" else 1
     assert (peaks[1] - peaks[0]) / unit < 24_000
+
+
+# --- frames that are more than memory holds ------------------------------------------------------------------------
+
+
+def frames_table(path: Path, n: int, length: int = 20) -> list[Any]:
+    """Write a table of noise in place of frames, ten rows to a row group. Returns the frames."""
+    extractor, rng = find_extractor("mfcc39"), np.random.default_rng(0)
+    names = extractor.names("frames")
+    layout, settings = Layout(tuple(names), "frames"), settings_of(extractor.spec, "frames", names, True)
+    writer = SealedWriter(path, layout.schema, {SETTINGS_KEY.decode(): json.dumps(settings)})
+    values = [rng.normal(i % 2, 1, (length + i % 7, 39)).astype(np.float32) for i in range(n)]
+    for first in range(0, n, 10):
+        rows = range(first, min(n, first + 10))
+        known = {"file": [f"{i}.wav" for i in rows], "label": ["ab"[i % 2] for i in rows]}
+        writer.write(layout.table(known, values[first : first + 10]))
+    writer.close()
+    return values
+
+
+def open_files() -> list[str]:
+    return [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+
+
+@linux
+def test_many_frames_lie_in_a_file_without_a_name_until_they_are_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = frames_table(tmp_path / "t.parquet", 30)
+    (tmp_path / "large").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "large"))
+    in_memory = read_table(tmp_path / "t.parquet")
+    monkeypatch.setattr("featkit.store.table.IN_MEMORY", 0)
+    table = read_table(tmp_path / "t.parquet")
+    for clip, frames, other in zip(table.features, wanted, in_memory.features, strict=True):
+        np.testing.assert_array_equal(clip.values, frames)
+        np.testing.assert_array_equal(other.values, frames)
+        assert not clip.values.flags.writeable
+    assert isinstance(table.features[3].values.base.base, np.memmap)  # type: ignore[union-attr]
+    assert not list((tmp_path / "large").iterdir())
+    assert any(str(tmp_path / "large") in name for name in open_files())
+    del table, clip
+    assert not any(str(tmp_path / "large") in name for name in open_files())
+
+
+@linux
+def test_workers_look_at_the_same_file() -> None:
+    clips = mapped.on_disk([np.full((3, 2), i, np.float32) for i in range(4)], 2, 96)
+    # A lambda, as workers cannot import this file; what is sent may be written to, what is mapped may not.
+    seen = Parallel(n_jobs=2)(delayed(lambda clip: (clip.mean(), clip.flags.writeable))(clip) for clip in clips)
+    assert seen == [(i, False) for i in range(4)]
+
+
+def test_frames_for_which_there_is_no_room_are_refused_before_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames_table(tmp_path / "t.parquet", 4)
+    monkeypatch.setattr("featkit.store.table.IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("", (), {"free": 10}))
+    with pytest.raises(DataError, match=r"GB of frames cannot be kept there \(No space .*\); name a folder .* TMPDIR"):
+        read_table(tmp_path / "t.parquet")
+
+
+@linux
+def test_a_disk_that_becomes_full_while_frames_are_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames_table(tmp_path / "t.parquet", 4)
+    monkeypatch.setattr("featkit.store.table.IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: open("/dev/full", "wb", 0))  # noqa: SIM115
+    with pytest.raises(DataError, match=r"0\.0 GB of frames cannot be kept there \(No space left on device\)"):
+        read_table(tmp_path / "t.parquet")
+
+
+@linux
+def test_memory_does_not_grow_with_the_frames_that_a_network_learns_from(tmp_path: Path) -> None:
+    """90 MB more of frames on disk are less than 9 MB more in memory: headers of arrays, names, labels."""
+    code = (
+        "import re, sys; from pathlib import Path; from featkit.corpus import read_corpus;"
+        "from featkit.store import table; from featkit_backends import batches; from featkit import SERClassifier;"
+        "table.IN_MEMORY = batches.KEPT = 0;"
+        "corpus = read_corpus(sys.argv[1]);"
+        "clf = SERClassifier('mfcc39', 'tdnn:channels=(4,4),epochs=1,crop=50');"
+        "clf.fit(corpus.clips, corpus.labels); clf.predict_proba(corpus.clips);"
+        "print(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    used = []
+    for n in (100, 500):
+        frames_table(tmp_path / f"{n}.parquet", n, 1500)
+        words = [sys.executable, "-c", code, str(tmp_path / f"{n}.parquet")]
+        used.append(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout) / 1024)
+    assert used[1] - used[0] < 9
 
 
 # --- a cluster ---------------------------------------------------------------------------------------------------

@@ -31,3 +31,8 @@ def test_csv_reads_back() -> None:
 def test_no_rows_make_no_table(table: object) -> None:
     with pytest.raises(FeatkitError, match="There are no rows to show"):
         table([])  # type: ignore[operator]
+
+
+def test_columns_stand_under_each_other_where_signs_are_two_cells_wide() -> None:
+    _, _, first, second = markdown([{"a": "愤怒", "b": "1"}, {"a": "joy", "b": "2"}]).splitlines()
+    assert (first, second) == ("| 愤怒 | 1 |", "| joy  | 2 |")

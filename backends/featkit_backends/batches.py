@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +12,50 @@ import torch
 from torch import Tensor, nn
 
 from featkit_backends import losses
+from featkit_backends.frames import Frames
+from featkit_backends.standardise import Standardiser
 
 N_MASKS = 2
 """Masks of each kind on a clip, as in SpecAugment's policy LD."""
+
+
+KEPT = 512_000_000
+"""Bytes of scaled frames that stay in memory. Further ones are scaled for every batch, which costs a few per cent."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scaled:
+    """A clip as a network reads it, made when it is looked at: the clip itself may lie on disk."""
+
+    clip: Frames
+    scale: Standardiser
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    def __getitem__(self, where: slice) -> Tensor:
+        return torch.from_numpy(np.require(self.scale(self.clip[where]), requirements="W"))
+
+
+Take: TypeAlias = Tensor | Scaled
+"""(time, dims), in memory or not."""
+
+
+def scaled(clips: Sequence[Frames], scale: Standardiser) -> list[Take]:
+    """Clips as a network reads them; those that fit are kept in memory as such."""
+    left, takes = KEPT, list[Take]()
+    for clip in clips:
+        left -= 4 * clip.shape[0] * clip.shape[1]
+        take = Scaled(clip, scale)
+        takes.append(take[:] if left >= 0 else take)
+    return takes
 
 
 @dataclass(frozen=True)
 class Clips:
     """What a network is trained on. ``frames[i]`` are the takes of clip i, each (time, dims): itself and its copies."""
 
-    frames: Sequence[Sequence[Tensor]]
+    frames: Sequence[Sequence[Take]]
     index: Tensor
     """(n,) labels as numbers."""
     weight: Tensor
@@ -100,9 +135,9 @@ def _draw(clips: Clips, train: npt.NDArray[np.intp], sampling: str, rng: np.rand
     return rng.choice(train, len(train), p=chance / chance.sum())
 
 
-def _crop(clip: Tensor, length: int | None, rng: np.random.Generator) -> Tensor:
+def _crop(clip: Take, length: int | None, rng: np.random.Generator) -> Tensor:
     if length is None or len(clip) <= length:
-        return clip
+        return clip if isinstance(clip, Tensor) else clip[:]
     start = int(rng.integers(len(clip) - length + 1))
     return clip[start : start + length]
 

@@ -1,8 +1,9 @@
-"""What backends over frames share: the check at their door."""
+"""What backends over frames share: the check at their door, and clips that are centred when they are looked at."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,3 +29,28 @@ def clips_of(X: Any, dims: int | None = None) -> list[Float]:
         if not np.isfinite(clip).all():
             raise FeatureError(f"Clip {i} has frames that are not finite; drop it.")
     return clips
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Centred:
+    """A clip less the mean of its frames, made when it is looked at: the clip itself may lie on disk."""
+
+    clip: Float
+    mean: Float
+    """(dims,)"""
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(time, dims)."""
+        return self.clip.shape
+
+    def __getitem__(self, where: slice) -> Float:
+        centred: Float = self.clip[where] - self.mean
+        return centred
+
+
+Frames: TypeAlias = Float | Centred
+"""Clips (time, dims) that give an array for a slice."""

@@ -21,8 +21,8 @@ from featkit.backend import Backend, Float, clip_weights, speaker_folds
 from featkit.errors import DataError
 from featkit.graph import GraphBuilder, convert_module
 from featkit_backends import training
-from featkit_backends.batches import Clips, Plan
-from featkit_backends.frames import clips_of
+from featkit_backends.batches import Clips, Plan, scaled
+from featkit_backends.frames import Centred, Frames, clips_of
 from featkit_backends.standardise import Standardiser
 
 
@@ -193,7 +193,8 @@ class NeuralBackend(Backend):
         weight = clip_weights(index, sample_weight, balanced)
 
         self.standardise_ = self._standardiser([clips[i] for i in learn])
-        frames = [[torch.from_numpy(self.standardise_(take)) for take in own] for own in takes]
+        ready = iter(scaled([take for own in takes for take in own], self.standardise_))
+        frames = [[next(ready) for _ in own] for own in takes]
         data = Clips(frames, torch.from_numpy(index), torch.from_numpy(weight).float(), len(self.classes_))
         device = _device(self.device)
         seed = int(np.random.default_rng(self.random_state).integers(2**31))
@@ -216,7 +217,7 @@ class NeuralBackend(Backend):
     def predict_proba(self, X: Any) -> Float:
         """Softmax of the network in evaluation mode, averaged over segments. -> (n, classes)."""
         check_is_fitted(self, "module_")
-        clips = [torch.from_numpy(self.standardise_(clip)) for clip in self._frames(X, self.n_features_in_)]
+        clips = scaled(self._frames(X, self.n_features_in_), self.standardise_)
         cpu = torch.device("cpu")
         with training.reproducible(cpu):
             return training.probabilities(self.module_, clips, self._segment, cpu, torch.float32).numpy()
@@ -260,9 +261,9 @@ class NeuralBackend(Backend):
         self.n_features_in_ = len(scaler.mean)
         self.history_, self.interrupted_ = [], False
 
-    def _standardiser(self, clips: list[Float]) -> Standardiser:
+    def _standardiser(self, clips: list[Frames]) -> Standardiser:
         """The scaler, from the training part; a backend whose network needs its frames as they are overrides it."""
-        return Standardiser(np.concatenate(clips))
+        return Standardiser.of_clips(clips)
 
     def _add_module(self, g: GraphBuilder, x: str) -> str:
         """The fitted network in evaluation mode as nodes: (batch, time, dims) -> logits (batch, classes)."""
@@ -302,12 +303,12 @@ class NeuralBackend(Backend):
             return everything, everything[:0]
         return speaker_folds(index, groups, max(2, round(1 / self.validation)), self.random_state)[0]
 
-    def _frames(self, X: Any, dims: int | None = None) -> list[Float]:
-        """Clips as (time, dims) float32 arrays with one common dims; functionals are clips of one frame."""
+    def _frames(self, X: Any, dims: int | None = None) -> list[Frames]:
+        """Clips as (time, dims) float32 with one common dims; functionals are clips of one frame."""
         if self.consumes == "functionals":
             X = [clip[None] if np.ndim(clip) == 1 else clip for clip in X]
         clips = clips_of(X, dims)
-        return [clip - clip.mean(axis=0) for clip in clips] if self._centred else clips
+        return [Centred(clip, clip.mean(axis=0)) if self._centred else clip for clip in clips]
 
     def _check_settings(self) -> None:
         for setting, allowed in self.choices.items():

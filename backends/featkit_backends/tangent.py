@@ -88,7 +88,7 @@ class Tangent(VectorBackend):
         within(self, "shrinkage", 1e-4, 1)
 
     def _learn(self, clips: list[Float]) -> None:
-        self.frame_standardise_ = Standardiser(np.concatenate(clips))
+        self.frame_standardise_ = Standardiser.of_clips(clips)
 
     def _describe(self, clip: Float) -> Float:
         z = self.frame_standardise_(clip).astype(np.float64)

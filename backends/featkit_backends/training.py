@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from featkit.errors import DataError
 from featkit_backends import losses
-from featkit_backends.batches import Clips, Plan, batches, pad, segments
+from featkit_backends.batches import Clips, Plan, Take, batches, pad, segments
 
 _PREDICT_BATCH = 32
 _FORMAT = 1
@@ -198,7 +198,7 @@ def train(
 
 
 def logits_of(
-    module: nn.Module, clips: Sequence[Tensor], segment: int | None, device: torch.device, dtype: torch.dtype
+    module: nn.Module, clips: Sequence[Take], segment: int | None, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[int, Tensor]]:
     """Run in evaluation mode: no dropout, stored batch statistics. Yields the number of a clip and (segments, classes).
 
@@ -221,7 +221,7 @@ def logits_of(
 
 
 def probabilities(
-    module: nn.Module, clips: Sequence[Tensor], segment: int | None, device: torch.device, dtype: torch.dtype
+    module: nn.Module, clips: Sequence[Take], segment: int | None, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """Softmax of every segment, averaged over the segments of a clip. -> (n, classes)."""
     found = {i: torch.softmax(rows, 1).mean(0) for i, rows in logits_of(module, clips, segment, device, dtype)}
@@ -368,7 +368,7 @@ def _key(clips: Clips, parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
     h.update(clips.index.numpy().tobytes() + clips.weight.numpy().tobytes())
     for takes in clips.frames:
         for take in takes:
-            h.update(take.numpy().tobytes())
+            h.update(take[:].numpy().tobytes())
     return h.hexdigest()
 
 

@@ -21,6 +21,7 @@ from featkit.backend import Float
 from featkit.errors import DataError, FeatureError
 from featkit.features import wav2vec2
 from featkit.graph import GraphBuilder, convert_module
+from featkit_backends.frames import Frames
 from featkit_backends.layers import Head, add_linear, mask
 from featkit_backends.neural import NeuralBackend
 from featkit_backends.standardise import Standardiser
@@ -105,7 +106,7 @@ class Wav2Vec2(NeuralBackend):
         encoder = _Encoder(features.above(), self.encoder_lr) if self.trainable_layers else None
         return _Network(encoder, dims, self.hidden, self.dropout, classes)
 
-    def _standardiser(self, clips: list[Float]) -> Standardiser:
+    def _standardiser(self, clips: list[Frames]) -> Standardiser:
         return _AsTheyAre(clips[0].shape[1]) if self.trainable_layers else super()._standardiser(clips)
 
     def _check_settings(self) -> None:

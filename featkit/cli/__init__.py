@@ -10,7 +10,9 @@ import click
 from featkit.cli.audit import audit
 from featkit.cli.augment import augment
 from featkit.cli.benchmark import benchmark
+from featkit.cli.common import hush_joblib
 from featkit.cli.compare import compare
+from featkit.cli.completion import offer_names
 from featkit.cli.data import data
 from featkit.cli.demo import demo
 from featkit.cli.evaluate import evaluate
@@ -42,8 +44,10 @@ class _Commands(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            from featkit.decoding import shown
+
             kind = "" if isinstance(error, (FeatkitError, OSError)) else f"{type(error).__name__}: "
-            click.echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
+            click.echo(f"Error: {kind}{shown(' '.join(str(error).split()))}", err=True)
             ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,6 +74,7 @@ for _command in (
     info, list_plugins, data, demo,
 ):  # fmt: skip
     cli.add_command(_command)
+offer_names(cli)
 
 
 def main() -> None:
@@ -78,4 +83,5 @@ def main() -> None:
     for out in (sys.stdout, sys.stderr):
         if hasattr(out, "reconfigure"):
             out.reconfigure(errors="backslashreplace")
+    hush_joblib()
     cli(prog_name="featkit")

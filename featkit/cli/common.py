@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featkit.errors import DataError
+from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from featkit.extraction import Failure
 
 SET_HELP = "[default: what the backend asks for, mfcc39 as a rule, or what a feature table holds]"
+FILE = click.Path(path_type=Path, readable=False)  # what cannot be read costs its own row, or is told by who reads it
 DATA_HELP = "emodb:PATH, ravdess:PATH, synthetic, a folder with one sub-folder per label, a manifest or feature table."
 
 
@@ -27,10 +31,10 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return click.option(*names, **settings)
 
 
-def workers(ctx: click.Context, param: click.Parameter, value: int) -> int:
+def workers(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
     """Check a number of workers."""
-    if value == 0:
-        raise click.BadParameter("0 workers do nothing; give 1 or more, or -1 for all cores.")
+    if value is not None and (value == 0 or value < -1):
+        raise click.BadParameter(f"{value} is no number of workers; give 1 or more, or -1 for all cores.")
     return value
 
 
@@ -82,6 +86,11 @@ cv_option = option(
 )
 
 
+def hush_joblib() -> None:
+    """Keep back that joblib replaces a worker which ended for want of work: nobody can or need do anything about it."""
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+
+
 def live() -> bool:
     """Progress bars are for people: none where stderr is a file or a pipe."""
     return sys.stderr.isatty()
@@ -90,26 +99,27 @@ def live() -> bool:
 def audio_files(paths: Iterable[Path]) -> list[Path]:
     """Files as they are named; folders by the audio files below them, sorted."""
     from featkit.datasets.base import find_audio
+    from featkit.decoding import shown
 
     files: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # Path.is_dir() fails of a file in a folder that may not be looked into
             files.append(path)
             continue
         inside = find_audio(path)
         if not inside:
-            raise DataError(f"{path}: this folder holds no audio file.")
+            raise DataError(f"{shown(path)}: this folder holds no audio file.")
         files += inside
     return files
 
 
 def trained(corpus: Corpus, recipe: str) -> str:
     """One line: what was trained on what."""
-    speakers = "speakers not known" if corpus.speakers is None else f"{len(set(corpus.speakers))} speakers"
+    speakers = "speakers not known" if corpus.speakers is None else counted(len(set(corpus.speakers)), "speaker")
     made = " (SYNTHETIC)" if corpus.synthetic else ""
     return (
-        f"Trained {recipe} on {corpus.name}{made}: {len(corpus.files)} clips, {speakers}, "
-        f"{len(set(corpus.labels))} emotions"
+        f"Trained {recipe} on {corpus.name}{made}: {counted(len(corpus.files), 'clip')}, {speakers}, "
+        f"{counted(len(set(corpus.labels)), 'emotion')}"
     )
 
 
@@ -140,7 +150,7 @@ def save(
     report = classifier.export(output, clips=clips, scores=scores, corpora=corpora)
     click.echo(
         f"{report.path}: {report.n_bytes / 1000:.0f} kB, {', '.join(report.inputs)} → label, probabilities; equals the "
-        f"trained estimator on {report.n_checked} clips (largest difference {report.max_difference:.0e})"
+        f"trained estimator on {counted(report.n_checked, 'clip')} (largest difference {report.max_difference:.0e})"
     )
     click.echo(f"{report.path.with_suffix('.md')}: its model card")
 
@@ -154,7 +164,10 @@ def report_failures(failed: Sequence[tuple[str, str]], done: int) -> None:
     """Failures table on stderr and exit code 1, where anything failed."""
     if not failed:
         return
-    click.echo(f"{len(failed)} of {done + len(failed)} files could not be used:", err=True)
+    from featkit.decoding import shown
+
+    click.echo(f"{len(failed)} of {counted(done + len(failed), 'file')} could not be used:", err=True)
     for clip, reason in failed:
-        click.echo(f"  {reason if clip in reason else f'{clip}: {reason}'}", err=True)
+        told = reason if clip in reason or shown(clip) in reason else f"{clip}: {reason}"
+        click.echo(f"  {shown(told)}", err=True)
     click.get_current_context().exit(1)

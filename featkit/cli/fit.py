@@ -16,6 +16,7 @@ from featkit.cli.common import (
     augment_option,
     cv_option,
     end,
+    hush_joblib,
     jobs_option,
     leak_option,
     live,
@@ -26,6 +27,7 @@ from featkit.cli.common import (
     trained,
 )
 from featkit.errors import DataError
+from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
@@ -161,6 +163,7 @@ def _told_warnings() -> Iterator[None]:
     """Warnings as one line each on stderr, without the place in the code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        hush_joblib()
         yield
     for warning in caught:
         click.echo(f"Warning: {' '.join(str(warning.message).split())}", err=True)
@@ -170,4 +173,6 @@ def _write_history(classifier: SERClassifier, path: Path) -> None:
     from featkit.history import plot_history, write_history
 
     (write_history if path.suffix == ".csv" else plot_history)(classifier.history_, path)
-    click.echo(f"{path}: loss and UA of {len(classifier.history_)} epochs")
+    history = classifier.history_
+    told = "loss and UA" if "validation_ua" in history[0] else "loss, for nobody was held out to score,"
+    click.echo(f"{path}: {told} of {counted(len(history), 'epoch')}")

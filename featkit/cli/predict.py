@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from click.core import ParameterSource
 
-from featkit.cli.common import audio_files, finite, live, option, report_failures, workers
+from featkit.cli.common import FILE, audio_files, finite, live, option, report_failures, workers
 from featkit.errors import FeatkitError
-from featkit.tables import csv_line
+from featkit.tables import counted, csv_line, padded, text_width
 
 if TYPE_CHECKING:
+    from featkit.audio import Wave
     from featkit.runtime import Model
 
+Show: TypeAlias = Callable[[str, str, list[float], list[str]], None]
+"""Prints file, label, probabilities and flags of quality."""
 
 _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", "timeout")
 """Options that make sense for a table only."""
@@ -52,8 +57,8 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
     metavar="SECONDS",
     help="With -o: for one file.",
 )
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
+@click.argument("audio", nargs=-1, required=True, type=FILE)
 def predict(
     form: str, by: str | None, output: Path | None, model: Path, audio: tuple[Path, ...],
     **settings: Any,
@@ -102,7 +107,7 @@ def _write(
         table = output.with_name(f"{output.stem}.failures.csv")
         click.echo(f"{table} has them all; --retry-failed tries them again.", err=True)
     if found.others:
-        click.echo(f"{output}: {found.others} rows of files that were not named this time stay.", err=True)
+        click.echo(f"{output}: keeps {counted(found.others, 'row')} of files that were not named this time.", err=True)
     click.echo(f"{output}: {found.done} done, {found.failed} failed, {found.skipped} skipped")
     if found.failed:
         ctx.exit(1)
@@ -113,7 +118,6 @@ def _print(model: Path, audio: tuple[Path, ...], form: str, by: str | None) -> N
     from featkit.runtime import load
 
     recogniser = load(model)
-    labels = recogniser.labels
     if bool(recogniser.normalise) != bool(by):
         raise click.UsageError(
             f"{model} judges a clip beside the others of its speaker; say --speaker one or --speaker folder."
@@ -121,41 +125,90 @@ def _print(model: Path, audio: tuple[Path, ...], form: str, by: str | None) -> N
             else f"{model} hears every clip for itself; leave out --speaker."
         )
     files = audio_files(audio)
-    width = max(len(str(path)) for path in files)
-    if form == "csv":
-        click.echo(csv_line(["file", "label", *labels]), nl=False)
-    elif form == "table":
-        click.echo("  ".join(["file".ljust(width), "label".ljust(max(map(len, labels))), *labels]))
+    show = {"table": _table, "csv": _csv, "jsonl": _jsonl}[form](recogniser.labels, files)
     failed: list[tuple[str, str]] = []
     for path, answer in _answers(recogniser, files, by):
         if isinstance(answer, FeatkitError):
-            failed.append((str(path), str(answer)))
+            failed.append((str(path), str(answer).removeprefix("clip 0: ")))
             continue
-        (proba,) = answer
-        label = labels[int(proba.argmax())]
-        if form == "jsonl":
-            rounded = {name: round(float(p), 6) for name, p in zip(labels, proba, strict=True)}
-            click.echo(json.dumps({"file": str(path), "label": label, "probabilities": rounded}, ensure_ascii=False))
-        elif form == "csv":
-            click.echo(csv_line([str(path), label, *(f"{p:.6f}" for p in proba)]), nl=False)
+        proba, quality = answer
+        if math.isfinite(proba.sum()):
+            show(str(path), recogniser.labels[int(proba.argmax())], proba.tolist(), quality)
         else:
-            cells = [f"{p:.3f}".rjust(len(name)) for name, p in zip(labels, proba, strict=True)]
-            click.echo("  ".join([str(path).ljust(width), label.ljust(max(map(len, labels))), *cells]))
+            failed.append((str(path), "the model gave probabilities that are not finite; train it again."))
     report_failures(failed, len(files) - len(failed))
 
 
+def _table(labels: list[str], files: Sequence[Path]) -> Show:
+    """Aligned columns, for people: whatever a file is called, it stays in its line and commands no terminal."""
+    from featkit.decoding import shown
+
+    widths = [max(text_width(shown(path)) for path in files), *(max(5, text_width(label)) for label in labels)]
+    widths.insert(1, max(widths[1:]))
+
+    def line(cells: list[str], end: str) -> None:
+        click.echo("  ".join([*map(padded, cells, widths), end]).rstrip())
+
+    def show(file: str, label: str, proba: list[float], quality: list[str]) -> None:
+        numbers = [f"{p:.3f}".rjust(n) for p, n in zip(proba, widths[2:], strict=True)]
+        line([shown(file), label, *numbers], ", ".join(quality))
+
+    line(["file", "label", *labels], "quality")
+    return show
+
+
+def _csv(labels: list[str], files: Sequence[Path]) -> Show:
+    from featkit.decoding import shown
+
+    def line(cells: list[str]) -> None:
+        text = csv_line(cells).removesuffix("\n")
+        click.echo(shown(text) if sys.stdout.isatty() else text, color=True)  # or click takes escapes out of names
+
+    def show(file: str, label: str, proba: list[float], quality: list[str]) -> None:
+        line([file, label, *(f"{p:.6f}" for p in proba), "; ".join(quality)])
+
+    line(["file", "label", *labels, "quality"])
+    return show
+
+
+def _jsonl(labels: list[str], files: Sequence[Path]) -> Show:
+    def show(file: str, label: str, proba: list[float], quality: list[str]) -> None:
+        rounded = {name: round(p, 6) for name, p in zip(labels, proba, strict=True)}
+        row = {"file": file, "label": label, "probabilities": rounded, "quality": quality}
+        text = json.dumps(row, ensure_ascii=False)
+        click.echo(text if text.isprintable() else json.dumps(row))  # JSON can write any sign in letters
+
+    return show
+
+
 def _answers(model: Model, files: Sequence[Path], by: str | None) -> Iterator[tuple[Path, Any]]:
-    """Each file with its probabilities, or with the error why there are none."""
+    """Each file with its probabilities and what is odd about it, or with the error why there are none."""
     if not model.normalise:
         for path in files:
-            yield path, _tried(model.predict_proba, [path])
+            yield path, _tried(_judged, model, path)
         return
-    waves = [_tried(model.wave, path, str(path)) for path in files]
-    good = [i for i, wave in enumerate(waves) if not isinstance(wave, FeatkitError)]
+    heard = [_tried(_heard, model, path) for path in files]
+    good = [i for i, found in enumerate(heard) if not isinstance(found, FeatkitError)]
     speakers = [files[i].parent if by == "folder" else "one" for i in good]
-    found = dict(zip(good, model.predict_proba([waves[i] for i in good], speakers), strict=True))
+    rows = dict(zip(good, model.predict_proba([heard[i][0] for i in good], speakers), strict=True))
     for i, path in enumerate(files):
-        yield path, found[i][None] if i in found else waves[i]
+        yield path, (rows[i], heard[i][1]) if i in rows else heard[i]
+
+
+def _judged(model: Model, path: Path) -> tuple[Any, list[str]]:
+    """Probabilities (classes,) of a file, and what is odd about it."""
+    wave, quality = _heard(model, path)
+    return model.predict_proba([wave])[0], quality
+
+
+def _heard(model: Model, path: Path) -> tuple[Wave, list[str]]:
+    """A file as the model hears it, and what is odd about it as it was recorded."""
+    from featkit.audio import read
+    from featkit.decoding import shown
+    from featkit.quality import flags
+
+    wave, stored = read(path)
+    return model.wave(wave, shown(path)), flags(wave, stored)
 
 
 def _tried(work: Callable[..., Any], *given: Any) -> Any:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from featkit.cli.common import option
+from featkit.cli.common import FILE, option
+from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.stream import Block, Event, LiveRecogniser
@@ -25,7 +27,7 @@ BACKLOG = 2
     "--device", metavar="NAME|N", help="Microphone: part of its name, or its number.  [default: the system's]"
 )
 @click.option("--list-devices", is_flag=True, help="Print the microphones and end.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Replay a recording as if it were live.")
+@click.option("--file", "path", type=FILE, help="Replay a recording as if it were live.")
 @click.option(
     "--speed", type=click.FloatRange(min=0, min_open=True), metavar="X",
     help="Of --file: times faster than life; inf: as fast as the model can.  [default: 1]",
@@ -41,7 +43,7 @@ BACKLOG = 2
 @option("--threshold", default=0.4, type=click.FloatRange(0, 1), help="Below it the answer is 'not sure'.")
 @option("--hysteresis", default=0.1, type=click.FloatRange(0, 1), help="Lead that another label needs.")
 @click.option("--gate", is_flag=True, help="Leave out windows without a voice, by energy over the noise.")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=FILE)
 def stream(
     model: Path | None, device: str | None, list_devices: bool, path: Path | None, speed: float | None, as_json: bool,
     gate: bool, smoothing: str, **settings: Any,
@@ -62,6 +64,9 @@ def stream(
         raise click.UsageError("Sound comes from a --device or from a --file; give one of them.")
     if speed is not None and not path:
         raise click.UsageError("A microphone has no --speed; it is for --file.")
+    votes = click.get_current_context().get_parameter_source("votes")
+    if smoothing == "none" and votes is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--votes are windows to smooth over; leave it out, or leave out --smoothing none.")
     from featkit.runtime import load
     from featkit.stream import EnergyGate, LiveRecogniser
 
@@ -88,8 +93,8 @@ def _run(live: LiveRecogniser, source: Iterable[Block], show: Callable[[Event], 
             show(event)
             count += 1
     click.echo(  # below the last bars
-        f"{live.seconds:.1f} s, {count} event{'' if count == 1 else 's'}; {live.lost:.2f} s of sound lost, "
-        f"{live.dropped} window{'' if live.dropped == 1 else 's'} dropped",
+        f"{live.seconds:.1f} s, {counted(count, 'event')}; {live.lost:.2f} s of sound lost, "
+        f"{counted(live.dropped, 'window')} dropped",
         err=True,
     )
 

@@ -20,6 +20,9 @@ from featkit.parts.ledger import Notes
 from featkit.parts.output import FAILURES, SETTINGS_KEY, Output
 from featkit.parts.run import Summary, run
 from featkit.parts.shape import Shape
-from featkit.parts.work import FileError, Work
+from featkit.parts.work import FileError, Work, reading_stage
 
-__all__ = ["FAILURES", "SETTINGS_KEY", "FileError", "Notes", "Options", "Output", "Shape", "Summary", "Work", "run"]
+__all__ = [
+    "FAILURES", "SETTINGS_KEY", "FileError", "Notes", "Options", "Output", "Shape", "Summary", "Work", "reading_stage",
+    "run",
+]  # fmt: skip

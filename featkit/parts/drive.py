@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
@@ -20,10 +22,7 @@ from featkit.parts.folder import Folder, read_part
 from featkit.parts.ledger import Ledger
 from featkit.parts.log import Log
 from featkit.parts.pool import Reports, alone, cause_of_death, own_processes, runner
-from featkit.parts.work import FileError, Report, Task, Work, as_text, part_schema, stamp, trouble
-
-PART = 2.0
-"""Seconds of work in a part: what a worker repeats at most after a crash."""
+from featkit.parts.work import PART, FileError, Report, Task, Work, as_text, part_schema, stamp, trouble
 
 WORTH = 15.0
 """Seconds of work for each worker that are worth its start: a second or two until it has imported what it needs."""
@@ -82,9 +81,7 @@ class Driver:
             The disk is full, the workers do not live long enough for a file, or with ``strict`` one failed.
         """
         old, left, total = len(self._ledger.sources), list(files), len(self._ledger.files)
-        with tqdm(
-            total=total, initial=total - len(left), unit="file", leave=False, disable=not self._options.progress
-        ) as self._bar:
+        with _bar(total, total - len(left), self._options.progress) as self._bar:
             while left:
                 self._left = len(left)
                 suspects = self._together(left)
@@ -164,8 +161,23 @@ class Driver:
     def _in_a_part(self) -> int:
         """How many files make a part, if they take as long as those of the last report."""
         if not self._files:
-            return 8
+            return 1  # nobody knows how long it takes
         return max(1, min(_MOST_FILES, round(PART * self._files / max(self._seconds, 1e-3))))
+
+
+def _bar(total: int, done: int, progress: bool) -> Any:
+    """A bar, if it is wanted; also on a terminal that does not know its size, where tqdm alone shows nothing."""
+    columns, rows = shutil.get_terminal_size() if progress and _is_sizeless() else (None, None)
+    return tqdm(
+        total=total, initial=done, unit="file", leave=False, disable=not progress, ncols=columns, nrows=rows
+    )  # fmt: skip
+
+
+def _is_sizeless() -> bool:
+    try:
+        return 0 in os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):  # no terminal
+        return False
 
 
 def enter(folder: Folder, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def locked(path: Path, what: Path) -> Iterator[None]:
     Raises
     ------
     DataError
-        Another run holds it: that one works on ``what``.
+        Another run holds it: that one works on ``what``. Or the disk has no locks.
     """
     handle = _held(path, what)
     try:
@@ -47,14 +48,20 @@ def _held(path: Path, what: Path) -> int:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _take(handle)
-        except OSError:
+        except OSError as error:
             os.close(handle)
-            raise DataError(
-                f"{what}: another run is at work on it; wait for its end, or name another output."
-            ) from None
+            raise DataError(f"{what}: {_reason(error)}") from None
         if _is_still(handle, path):
             return handle
         os.close(handle)  # its holder removed it between our two calls
+
+
+def _reason(error: OSError) -> str:
+    """What the refusal of a lock means, and what to do."""
+    if error.errno in (errno.EACCES, errno.EAGAIN):  # on Windows, and elsewhere
+        return "another run is at work on it; wait for its end, or name another output."
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"its disk gives no locks ({reason}), so two runs could spoil it; name an output on another disk."
 
 
 def _is_still(handle: int, path: Path) -> bool:

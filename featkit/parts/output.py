@@ -56,38 +56,35 @@ class Output:
 
     @property
     def detail(self) -> pa.Schema | None:
-        """Columns of the table of details: file, and the fields of the structs."""
-        if self.work.detail is None:
+        """Columns of the table of details: file, and the fields of the structs. None if there are no details."""
+        if self.work.detail not in self.work.schema.names:
             return None
         return pa.schema([KEYS.field("file"), *self.work.schema.field(self.work.detail).type.value_type])
 
     @property
     def parts(self) -> Path:
         """Folder of the parts."""
-        return self._beside(f"{self.path.name}.parts")
+        return self.path.with_name(f"{self.path.name}.parts")
 
     @property
     def lock(self) -> Path:
         """File that is locked by who works on it."""
-        return self._beside(f".{self.path.name}.lock")
+        return self.path.with_name(f".{self.path.name}.lock")
 
     @property
     def detail_path(self) -> Path:
         """``out.segments.parquet``, for details called segments."""
-        return self._beside(f"{self.path.stem}.{self.work.detail}{self.path.suffix}")
+        return self.path.with_name(f"{self.path.stem}.{self.work.detail}{self.path.suffix}")
 
     @property
     def failures_path(self) -> Path:
         """``out.failures.csv``."""
-        return self._beside(f"{self.path.stem}.failures.csv")
+        return self.path.with_name(f"{self.path.stem}.failures.csv")
 
     @property
     def settings_path(self) -> Path:
         """``out.settings.json``: CSV has no place for settings in it."""
-        return self._beside(f"{self.path.stem}.settings.json")
-
-    def _beside(self, name: str) -> Path:
-        return self.path.with_name(name)
+        return self.path.with_name(f"{self.path.stem}.settings.json")
 
     def settings(self) -> Any:
         """Settings of the finished table; None if there is no table, ``{}`` if it is not ours."""
@@ -109,7 +106,8 @@ class Output:
 
     def remove(self) -> None:
         """Remove the tables, but not the parts."""
-        for path in (self.path, self.detail_path, self.failures_path, self.settings_path):
+        details = [self.detail_path] if self.work.detail else []
+        for path in (self.path, *details, self.failures_path, self.settings_path):
             path.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -165,7 +163,7 @@ class Output:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:  # KeyError: a column is missing
             reason = str(error).splitlines()[0][:200]
             raise DataError(
                 f"{self.path}: it or a table beside it is damaged ({reason}); begin anew with --overwrite."

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from featkit.errors import FeatkitError, ModelError, PluginError
 from featkit.parts.folder import Folder
+from featkit.parts.lifetime import limited, settle
 
 KEYS = pa.schema([("file", pa.string()), ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
 """What says of which state of which file a row is."""
 
 TROUBLE = pa.schema([("stage", pa.string()), ("reason", pa.string()), ("hint", pa.string())])
 """Why there is no row of a file; null where there is one."""
+
+PART = 2.0
+"""Seconds of work in a part: what a worker repeats at most after a crash, but for a file that takes longer."""
 
 MOST_VALUES = 1 << 22
 """Numbers that are held before they are written, 16 to 32 MB."""
@@ -43,6 +42,12 @@ class FileError(FeatkitError):
         return cls(stage, text) if end < 0 else cls(stage, text[:end], text[end + 2 :])
 
 
+def reading_stage(path: str) -> str:
+    """The stage in which a file fails that cannot be read: "decode" if that lies in what it holds, else "open"."""
+    opens = os.path.isfile(path) and os.access(path, os.R_OK) and os.path.getsize(path) > 0
+    return "decode" if opens else "open"
+
+
 class Work(Protocol):
     """What is done with a file. It is pickled; what is costly to make is to be made once a process."""
 
@@ -52,7 +57,10 @@ class Work(Protocol):
 
     @property
     def detail(self) -> str | None:
-        """Column of lists of structs that becomes a table of its own; in the main one stands their number."""
+        """Column of lists of structs that becomes a table of its own; in the main one stands their number.
+
+        Also named where ``schema`` is without it: that says whose table an earlier run may have left.
+        """
 
     def __call__(self, path: str) -> Mapping[str, Any]:
         """The row of one file, or `FileError`."""
@@ -110,12 +118,12 @@ def _width(kind: pa.DataType) -> int:
 
 def do(task: Task) -> Report:
     """Do a task and keep what came of it."""
-    _settle(task.home)
+    settle(task.home)
     begun, count, failures, rows = time.perf_counter(), 0, list[str](), _Rows(task)
     with task.folder.hand() as in_hand:
         for path, note in zip(task.files, task.notes, strict=True):
             in_hand(path)
-            with _limited(task):
+            with limited(task.home, task.timeout):
                 row = row_of(task.work, path, task.root)
             rows.add({**row, **note})
             count += 1
@@ -128,23 +136,23 @@ def do(task: Task) -> Report:
 
 
 class _Rows:
-    """Rows of a task until they are kept: at its end, or when they become too much to be held."""
+    """Rows of a task until they are kept: at its end, or when they become too much to be held or to be lost."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._rows, self._weight = task, list[Mapping[str, Any]](), 0
+        self._task, self._rows, self._weight, self._since = task, list[Mapping[str, Any]](), 0, time.monotonic()
         self._schema, self._lists = part_schema(task.work), widths(task.work.schema)
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         lists = (len(row[name]) * width for name, width in self._lists.items() if row.get(name) is not None)
         self._weight += len(self._schema) + sum(lists)
-        if self._weight > MOST_VALUES:
+        if self._weight > MOST_VALUES or time.monotonic() - self._since > 1.5 * PART:  # a task is about one PART
             self.commit()
 
     def commit(self) -> None:
         if self._rows:
             self._task.folder.commit(self._task.number, pa.Table.from_pylist(self._rows, self._schema))
-        self._rows, self._weight = [], 0
+        self._rows, self._weight, self._since = [], 0, time.monotonic()
 
 
 def row_of(work: Work, path: str, root: str) -> dict[str, Any]:
@@ -196,41 +204,3 @@ def as_text(name: str) -> str:
 
 def _keys(path: str, of: tuple[int | None, int | None]) -> dict[str, Any]:
     return {"file": as_text(path), "bytes": of[0], "mtime_ns": of[1]}
-
-
-@cache
-def _settle(home: int) -> None:
-    """In a process of its own: Ctrl-C is the parent's to handle, and a crash is told in a row, not on the screen."""
-    if _is_worker(home):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        faulthandler.disable()
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process within a second of its parent's death: nobody waits for it any more."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _is_worker(home: int) -> bool:
-    return os.getpid() != home and threading.current_thread() is threading.main_thread()
-
-
-@contextmanager
-def _limited(task: Task) -> Iterator[None]:
-    """End this worker if the file takes too long, even where it hangs in foreign code."""
-    if not _is_worker(task.home):
-        yield
-        return
-    faulthandler.dump_traceback_later(task.timeout, exit=True, file=_nowhere())
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-
-
-@cache
-def _nowhere() -> Any:
-    return open(os.devnull, "w")  # as long as the process lives

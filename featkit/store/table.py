@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
 from featkit.files import replacing
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 COPIES = (".csv", ".arff", ".npz")
 """Formats besides Parquet. They are copies: what goes on from a table goes on from Parquet."""
+
+IN_MEMORY = 512_000_000
+"""Bytes of frames that are held in memory; more are kept on disk (`featkit.store.mapped`)."""
 
 _MANY = 20  # so many numeric columns are features, not notes in a manifest
 
@@ -145,10 +145,12 @@ def _is_parquet_table(path: Path) -> bool:
 def read_table(path: str | os.PathLike[str]) -> FeatureTable:
     """Read a table that featkit wrote; only the columns that learning needs.
 
+    Frames of more than half a gigabyte are kept in a file of their own, as are those of an npz, and take no memory.
+
     Raises
     ------
     DataError
-        The file is missing, damaged, or not a feature table.
+        The file is missing, damaged, or not a feature table, or there is no room for its frames.
     FeatureError
         It holds values that are not finite.
     """
@@ -191,11 +193,14 @@ def _read_parquet(path: Path) -> FeatureTable:
 
 def _values(file: Any, recipe: Recipe) -> Sequence[Any]:
     """The values of each row, read a row group at a time."""
-    from featkit.store.layout import FRAMES, matrix
+    from featkit.store.layout import matrix
+    from featkit.store.mapped import on_disk
 
     groups = range(file.num_row_groups)
     if recipe.view == "frames":
-        return [clip for group in groups for clip in _clips(file.read_row_group(group, [FRAMES])[FRAMES], recipe)]
+        n_bytes = _bytes_of_frames(file)
+        clips = _clips(file, recipe)
+        return list(clips) if n_bytes <= IN_MEMORY else on_disk(clips, len(recipe.names), n_bytes)
     whole, first = np.empty((file.metadata.num_rows, len(recipe.names)), np.float32), 0
     for group in groups:
         rows = matrix(file.read_row_group(group, list(recipe.names)), recipe.names)
@@ -204,10 +209,22 @@ def _values(file: Any, recipe: Recipe) -> Sequence[Any]:
     return list(whole)
 
 
-def _clips(frames: pa.ChunkedArray, recipe: Recipe) -> list[Any]:
-    lists = frames.combine_chunks()
-    flat = lists.flatten().flatten().to_numpy().astype(np.float32, copy=False).reshape(-1, len(recipe.names))
-    return np.split(flat, lists.offsets.to_numpy()[1:-1] - lists.offsets[0].as_py())
+def _clips(file: Any, recipe: Recipe) -> Iterator[Any]:
+    """Frames of each row, (time, dims)."""
+    from featkit.store.layout import FRAMES
+
+    for group in range(file.num_row_groups):
+        lists = file.read_row_group(group, [FRAMES])[FRAMES].combine_chunks()
+        flat = lists.flatten().flatten().to_numpy().astype(np.float32, copy=False).reshape(-1, len(recipe.names))
+        yield from np.split(flat, lists.offsets.to_numpy()[1:-1] - lists.offsets[0].as_py())
+
+
+def _bytes_of_frames(file: Any) -> int:
+    from featkit.store.layout import FRAMES
+
+    groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    return sum(4 * column.num_values for column in columns if column.path_in_schema.split(".")[0] == FRAMES)
 
 
 def checked(path: Path, recipe: Recipe, about: dict[str, Any], values: Sequence[Any]) -> FeatureTable:

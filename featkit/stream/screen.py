@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import unicodedata
 from dataclasses import dataclass
 from typing import TextIO
 
 from featkit.stream.recogniser import LOST, Event
+from featkit.tables import counted, padded, text_width
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SHORTEST_BAR = 6  # cells; below it the number says more
@@ -48,7 +48,7 @@ class Screen:
         lines = frame(event, look, _losses(self._lost, self._dropped))
         self._out.write(self._back(look) + "".join(f"{line}\n" for line in lines))
         self._out.flush()
-        self._widths = [_cells(_without_colours(line)) for line in lines]
+        self._widths = [text_width(_without_colours(line)) for line in lines]
 
     def say(self, text: str) -> None:
         """A line for people; the next frame comes below it."""
@@ -65,23 +65,24 @@ class Screen:
 def frame(event: Event, look: Look, footer: str = "") -> list[str]:
     """Lines for one event, none longer than the terminal and not more of them: headline, bars, footer.
 
-    Bars are the probabilities of the window alone; the headline is the smoothed label. Where rows are few, the most
-    probable emotions stay.
+    Bars are the probabilities of the window alone; the headline is the smoothed label, or the whole reason why there
+    is none. Where rows are few, the most probable emotions stay.
     """
     width = max(1, look.columns - 1)  # a full last column would wrap
     room = max(1, look.rows - 1)  # the cursor stands in the last row
-    headline = _headline(event, width)
-    lines = [f"\x1b[1m{headline}\x1b[0m" if look.colours else headline]
-    below = [_fit(footer, width).rstrip()] if footer and room > 1 else []
+    lines = _headline(event, width)[:room]
+    below = [_fit(footer, width).rstrip()] if footer and room > len(lines) else []
     values = [0.0] * len(event.labels) if event.probabilities is None else event.probabilities.tolist()
-    kept = sorted(range(len(values)), key=lambda i: -values[i])[: room - 1 - len(below)]
+    kept = sorted(range(len(values)), key=lambda i: -values[i])[: room - len(lines) - len(below)]
+    if look.colours:
+        lines = [f"\x1b[1m{row}\x1b[0m" for row in lines]
     return lines + [_row(event, i, values[i], width, look) for i in sorted(kept)] + below
 
 
 def line(event: Event) -> str:
     """An event as one line of text: where, what, how sure, and what is missing before it."""
     name, value = _told(event)
-    told = f"{event.start:8.2f} {event.end:8.2f}  {_fit(name, _widest(event))}"
+    told = f"{event.start:8.2f} {event.end:8.2f}  {padded(name, _widest(event))}"
     told += f"  {value:.2f}" if value is not None else ""
     lost = _losses(event.gap, event.dropped)
     return (f"{told}  ({lost})" if lost else told).rstrip()
@@ -101,15 +102,17 @@ def _told(event: Event) -> tuple[str, float | None]:
     return printable(event.reason or ""), None
 
 
-def _headline(event: Event, width: int) -> str:
+def _headline(event: Event, width: int) -> list[str]:
     name, value = _told(event)
     told = name if value is None else f"{name} {value:.2f}"
     minutes, seconds = divmod(event.end, 60)
     clock = f"{minutes:02.0f}:{seconds:04.1f}"
     for right in (f"{clock}  {1000 * event.latency:.0f} ms", clock):
-        if _cells(told) + 2 + len(right) <= width:
-            return _fit(told, width - len(right)) + right
-    return _fit(told if _cells(told) <= width else name, width).rstrip()  # a number cut short would be another one
+        if text_width(told) + 2 + len(right) <= width:
+            return [padded(told, width - len(right)) + right]
+    if value is None:
+        return _wrapped(told, width)
+    return [_fit(told if text_width(told) <= width else name, width).rstrip()]  # half a number would be another one
 
 
 def _row(event: Event, i: int, value: float, width: int, look: Look) -> str:
@@ -135,26 +138,32 @@ def _bar(value: float, size: int, blocks: bool) -> str:
 
 def _widest(event: Event) -> int:
     """Cells of the longest label, or of what may stand in its place."""
-    return max(8, *(_cells(printable(label)) for label in event.labels))
+    return max(8, *(text_width(printable(label)) for label in event.labels))
 
 
 def _losses(lost: float, dropped: int) -> str:
     told = [f"{lost:.2f} s of sound lost"] if lost else []
     if dropped:
-        told.append(f"{dropped} window{'s' if dropped > 1 else ''} dropped")
+        told.append(f"{counted(dropped, 'window')} dropped")
     return ", ".join(told)
 
 
-def _cells(text: str) -> int:
-    """Columns that a terminal gives to a text: two for wide characters, none for combining ones."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
-
-
-def _fit(text: str, width: int) -> str:
-    """Cut or padded to ``width`` cells."""
-    while _cells(text) > width:
+def _fit(text: str, columns: int) -> str:
+    """Cut or padded to this many columns."""
+    while text_width(text) > columns:
         text = text[:-1]
-    return text + " " * (width - _cells(text))
+    return padded(text, columns)
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """The text in lines of at most this many columns, broken at blanks where there are any."""
+    lines = []
+    while text_width(text) > columns:
+        fitting = _fit(text, columns).rstrip()
+        head = text[: len(fitting) + 1].rpartition(" ")[0] or fitting
+        lines.append(head)
+        text = text[max(1, len(head)) :].lstrip()  # what is wider than all columns is left out
+    return [*lines, text]
 
 
 def _without_colours(text: str) -> str:

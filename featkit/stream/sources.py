@@ -32,7 +32,8 @@ def replay(path: str | os.PathLike[str], speed: float = 1.0, block: int = 1024) 
     Parameters
     ----------
     path
-        Audio file; it is decoded first, as a whole (`featkit.audio.load`).
+        Audio file; it is decoded first, as a whole (`featkit.audio.load`), so one that holds nothing but silence, or
+        samples that are no numbers, is refused where a microphone would give windows without a label.
     speed
         2 replays twice as fast as it was recorded, ``float("inf")`` as fast as it is taken.
     block

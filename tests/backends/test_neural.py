@@ -188,9 +188,11 @@ def test_without_validation_all_clips_are_trained_and_the_last_epoch_is_kept(mon
 
 def test_validation_holds_whole_speakers_out_of_training_and_scaling(monkeypatch: pytest.MonkeyPatch) -> None:
     parts, scaled = [], []
-    train, scaler = training.train, neural.Standardiser
+    train, learn = training.train, neural.Standardiser.of_clips
     monkeypatch.setattr(training, "train", lambda *args, **more: parts.append(args[2]) or train(*args, **more))
-    monkeypatch.setattr(neural, "Standardiser", lambda X: scaled.append(len(X)) or scaler(X))
+    monkeypatch.setattr(
+        neural.Standardiser, "of_clips", lambda clips: scaled.append(sum(map(len, clips))) or learn(clips)
+    )
     X, speakers = inputs("frames"), speech().speakers
     tiny(epochs=1, validation=0.25).fit(X, speech().labels, groups=speakers)
     ((trained, held_out),) = parts

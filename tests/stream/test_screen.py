@@ -71,6 +71,15 @@ def test_where_there_is_no_label_the_headline_says_why() -> None:
     assert silent[1:] == ["anger", "neutral", "sadness"]
 
 
+def test_a_reason_is_told_whole_however_long_it_is() -> None:
+    reason = "has 100 samples (6 ms); one frame needs 400. Pass pad_short or drop the clip."
+    told = event(None, None, reason=reason)
+    shown = frame(told, Look(40), "1.25 s of sound lost")
+    assert shown[:3] == ["has 100 samples (6 ms); one frame needs", "400. Pass pad_short or drop the clip.", "anger"]
+    assert " ".join(frame(told, Look(20, rows=7))[:5]) == reason
+    assert line(told).endswith(f"  {reason}")
+
+
 def test_a_narrow_terminal_first_loses_latency_then_bars_then_names_but_never_half_a_number() -> None:
     assert frame(event(), Look(24))[:2] == ["anger 0.75      01:03.5", "anger     █████▎   0.75"]
     assert frame(event(), Look(16))[:2] == ["anger 0.75", "anger     0.75"]
@@ -100,11 +109,13 @@ def test_colours_mark_the_label_and_change_nothing_else() -> None:
     st.lists(st.text(max_size=12), min_size=3, max_size=3, unique=True),
     st.booleans(),
     st.sampled_from(["", "1.25 s of sound lost, 2 windows dropped"]),
+    st.text(max_size=60),
 )
 def test_no_line_reaches_the_last_column_and_no_frame_the_last_row(
-    columns: int, rows: int, labels: list[str], told: bool, footer: str
+    columns: int, rows: int, labels: list[str], told: bool, footer: str, reason: str
 ) -> None:
-    shown = event(labels[0] if told else None, (0.5, 0.3, 0.2) if told else None, tuple(labels), None if told else "x")
+    why = None if told else reason
+    shown = event(labels[0] if told else None, (0.5, 0.3, 0.2) if told else None, tuple(labels), why)
     lines = frame(shown, Look(columns, rows), footer)
     assert all(cells(row) <= max(1, columns - 1) for row in lines)
     assert len(lines) <= max(1, rows - 1)
