@@ -91,6 +91,11 @@ def test_every_command_is_looked_at() -> None:
     assert set(COMMANDS) == set(cli.commands) - {"data"}  # a group, in test_cli_data.py
 
 
+def test_no_line_of_the_help_is_cut_off_on_a_narrow_terminal() -> None:
+    told = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    assert "..." not in told.partition("Commands:")[2]
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys; from featkit.cli import cli; cli(['--help'], standalone_mode=False);"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from featkit.corpus import Corpus
 
 
-@click.command()
+@click.command(short_help="Look for copies, leaks, shortcuts and damage in a corpus.")
 @data_option
 @option(
     "--cv", metavar="CV", callback=protocols, help="Folds to look for leaks in: loso, 6, random, sentences, both, …"

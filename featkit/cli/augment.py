@@ -10,6 +10,7 @@ import click
 
 from featkit.cli.common import (
     DATA_HELP,
+    FILE,
     audio_files,
     jobs_option,
     live,
@@ -18,12 +19,12 @@ from featkit.cli.common import (
 )
 from featkit.errors import DataError, FeatkitError
 from featkit.files import replacing
-from featkit.tables import csv_line
+from featkit.tables import counted, csv_line
 
 COPIES_COLUMNS = ("file", "label", "speaker", "source")
 
 
-@click.command()
+@click.command(short_help="Write varied copies of recordings into a folder.")
 @option(
     "--augment", "plan", default="standard", metavar="PLAN",
     help="Transforms joined by +, as in speed+noise:snr=15,p=0.5: noise, pitch, speed, gain, shift, room, background.",
@@ -32,7 +33,7 @@ COPIES_COLUMNS = ("file", "label", "speaker", "source")
 @option("--seed", default=0, metavar="N", help="Another seed gives other copies.")
 @option("--data", metavar="DATA", help="Take the clips, labels and speakers of a corpus: " + DATA_HELP)
 @jobs_option
-@click.argument("audio", nargs=-1, metavar="IN...", type=click.Path(path_type=Path))
+@click.argument("audio", nargs=-1, metavar="IN...", type=FILE)
 @click.argument("out", type=click.Path(path_type=Path))
 def augment(
     plan: str, copies: int, seed: int, data: str | None, jobs: int, audio: tuple[Path, ...], out: Path
@@ -66,7 +67,8 @@ def augment(
         raise DataError(f"None of {len(files)} files can be used. The first: {failed[0][1]}")
     with replacing(out / "manifest.csv") as draft:
         draft.write_text("".join(csv_line(row) for row in [COPIES_COLUMNS, *rows]), encoding="utf-8")
-    click.echo(f"{out}: {len(rows)} copies of {len(files) - len(failed)} clips, listed in manifest.csv")
+    written, of = counted(len(rows), "copy", "copies"), counted(len(files) - len(failed), "clip")
+    click.echo(f"{out}: {written} of {of}, listed in manifest.csv")
     report_failures(failed, len(files) - len(failed))
 
 

@@ -11,6 +11,7 @@ import click
 from featkit.cli.common import jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
 from featkit.errors import DataError
+from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.benchmark.plan import Plan
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from featkit.extraction import Failure
 
 
-@click.command()
+@click.command(short_help="Measure every combination, keep every row, write a report.")
 @click.argument("plan", required=False, type=click.Path(path_type=Path))
 @option("--data", multiple=True, metavar="DATA", help="Corpus; may be given again.")
 @recipe_options
@@ -101,7 +102,7 @@ def _tell_unusable(failures: list[Failure]) -> None:
         dict.fromkeys(one.reason if one.clip in one.reason else f"{one.clip}: {one.reason}" for one in failures)
     )
     if told:
-        click.echo(f"{len(told)} clips could not be used and are in no score:", err=True)
+        click.echo(f"{counted(len(told), 'clip')} could not be used, in no score:", err=True)
     for reason in told:
         click.echo(f"  {reason}", err=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Say by how much UA differs between two rows.")
 @click.argument("first")
 @click.argument("second")
 def compare(first: str, second: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = 20  # lines of one kind that are printed; more help nobody
 
 
-@click.group()
+@click.group(short_help="List, check and download corpora.")
 def data() -> None:
     """Corpora: what there is, whether a copy is whole, how to get one.
 

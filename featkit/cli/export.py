@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featkit.cli.common import (
+    FILE,
     audio_files,
     finite,
     live,
@@ -28,7 +29,7 @@ FORMS = {
 }  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Turn a model into a smaller, mobile or browser form.")
 @option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="A file, or a folder for tflite and web."
 )
@@ -41,8 +42,8 @@ FORMS = {
 @option("--seconds", default=3.0, type=float, callback=finite, metavar="S", help="Length of the input of tflite forms.")
 @option("--runtime", type=click.Path(path_type=Path), help="For web: folder of the npm package onnxruntime-web.")
 @option("--cdn", is_flag=True, help="For web: let browsers fetch onnxruntime-web from a CDN.")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("source", type=FILE)
+@click.argument("clips", nargs=-1, type=FILE)
 def export(
     output: Path, form: str, data: str | None, max_drop: float, seconds: float, runtime: Path | None, cdn: bool,
     source: Path, clips: tuple[Path, ...],

@@ -28,7 +28,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return int(k), int(n)
 
 
-@click.command()
+@click.command(short_help="Write features of recordings to a table that loses nothing.")
 @option(
     "--set", "features", default="mfcc39", metavar="SET", help="Feature set; + joins several, as in egemaps+mfcc39."
 )

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featkit.cli.common import option
+from featkit.cli.common import FILE, option
 from featkit.errors import PluginError
 
 if TYPE_CHECKING:
     from featkit.modelfile.recipe import Opened
 
 
-@click.command()
+@click.command(short_help="Show what a model file says of itself.")
 @option("--json", "as_json", is_flag=True, help="Print the recipe as JSON.")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
 def info(as_json: bool, model: Path) -> None:
     """Show what a MODEL file says of itself, and whether it can be asked here.
 

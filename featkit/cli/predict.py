@@ -27,7 +27,7 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
 """Options that make sense for a table only."""
 
 
-@click.command()
+@click.command(short_help="Label recordings with a model.")
 @option(
     "--format",
     "form",

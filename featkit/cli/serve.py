@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import finite, option
+from featkit.cli.common import FILE, finite, option
 
 if TYPE_CHECKING:
     import uvicorn
 
 
-@click.command()
+@click.command(short_help="Serve a model: page, HTTP API and WebSocket.")
 @option("--host", default="127.0.0.1", help="Address to listen on. Any but this computer's own needs a token.")
 @option("--port", default=8000, type=click.IntRange(0, 65535), help="0 for any free one.")
 @option(
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Threads that recognise.  [default: cores, 4 at most]"
 )
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
 def serve(model: Path, host: str, port: int, token: str | None, **given: Any) -> None:
     """Serve an exported MODEL: page, HTTP API and WebSocket.
 

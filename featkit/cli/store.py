@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
+from featkit.cli.common import FILE
+from featkit.tables import counted
+
 _SHOWN = 20  # lines that are printed; more help nobody
 
 
-@click.group()
+@click.group(short_help="Look at, check and merge tables of features.")
 def store() -> None:
     """Feature tables: what one holds, whether it is whole, many shards as one.
 
@@ -22,7 +25,7 @@ def store() -> None:
 
 
 @store.command()
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", type=FILE)
 def info(table: Path) -> None:
     """Show what TABLE holds and what made it.
 
@@ -42,7 +45,7 @@ def info(table: Path) -> None:
 
 @store.command()
 @click.option("--files", is_flag=True, help="Also read the recordings: are they those that the features are of?")
-@click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=click.Path(path_type=Path))
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=FILE)
 def check(files: bool, tables: tuple[Path, ...]) -> None:
     """Look whether each bit of the tables is as it was written. Exit code 1 where one is not.
 
@@ -65,7 +68,7 @@ def check(files: bool, tables: tuple[Path, ...]) -> None:
 @store.command()
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Table to write, *.parquet.")
 @click.option("--overwrite", is_flag=True, help="Take the place of what is there.")
-@click.argument("shards", nargs=-1, required=True, metavar="TABLE...", type=click.Path(path_type=Path))
+@click.argument("shards", nargs=-1, required=True, metavar="TABLE...", type=FILE)
 def merge(output: Path, overwrite: bool, shards: tuple[Path, ...]) -> None:
     """Write the rows of several tables as one, sorted by file.
 
@@ -77,4 +80,4 @@ def merge(output: Path, overwrite: bool, shards: tuple[Path, ...]) -> None:
     if output.suffix != ".parquet":
         raise click.UsageError(f"--output must end in .parquet; it is '{output}'.")
     done, failed = write(shards, output, overwrite=overwrite)
-    click.echo(f"{output}: {done} files of {len(shards)} tables, {failed} failed")
+    click.echo(f"{output}: {counted(done, 'file')} of {counted(len(shards), 'table')}, {failed} failed")

@@ -22,7 +22,7 @@ BACKLOG = 2
 """Windows of a microphone that may wait for a slow model."""
 
 
-@click.command()
+@click.command(short_help="Label what a microphone hears, live.")
 @click.option(
     "--device", metavar="NAME|N", help="Microphone: part of its name, or its number.  [default: the system's]"
 )

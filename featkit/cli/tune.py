@@ -25,7 +25,7 @@ from featkit.cli.common import (
 )
 
 
-@click.command()
+@click.command(short_help="Search the settings of a backend in folds of speakers.")
 @data_option
 @option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @option("--backend", default="svm", metavar="BACKEND", help="Backend; the settings given with it are tried first.")

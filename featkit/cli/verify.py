@@ -8,7 +8,7 @@ from featkit.cli.common import jobs_option, live, option
 from featkit.errors import DataError
 
 
-@click.command()
+@click.command(short_help="Measure a kept row again, and compare.")
 @click.argument("row")
 @option("--data", required=True, multiple=True, metavar="DATA", help="The corpus; several are merged.")
 @option("--test", multiple=True, metavar="DATA", help="The corpus that was judged, of a row across corpora.")

@@ -23,6 +23,7 @@ from featkit.deploy.source import Source, read_source, require_network, require_
 from featkit.errors import ExportError
 from featkit.export import require_place, with_form, write_all, writing
 from featkit.runtime import Model
+from featkit.tables import counted
 
 FORMS: Mapping[str, str] = MappingProxyType(
     {
@@ -206,13 +207,12 @@ def _compare(source: Source, made: _Made, form: str, output: Path, clips: Clips,
 
 
 def _told(form: str, judged: Clips, calibration: Clips) -> str:
-    speech = "clips of SYNTHETIC speech" if judged.synthetic else "clips"
-    kind = "labelled " if judged.labels is not None else ""
-    text = f"Judged on {len(judged)} {kind}{speech}"
+    kind = "labelled clip" if judged.labels is not None else "clip"
+    text = f"Judged on {counted(len(judged), kind)}{' of SYNTHETIC speech' if judged.synthetic else ''}"
     if not _calibrated(form):
         return f"{text}."
     others = "the same" if calibration is judged else "others of the same source"
-    return f"{text}; ranges from {len(calibration)} clips, {others}."
+    return f"{text}; ranges from {counted(len(calibration), 'clip')}, {others}."
 
 
 def _write(

@@ -14,7 +14,7 @@ from featkit import metrics
 from featkit.audio import Wave
 from featkit.deploy.clips import Clips
 from featkit.errors import ExportError
-from featkit.tables import markdown
+from featkit.tables import counted, markdown
 
 Predict: TypeAlias = Callable[[Wave], npt.NDArray[np.float32]]
 """wave (n_samples,) -> probabilities (classes,)."""
@@ -77,15 +77,15 @@ class Comparison:
         ExportError
             It loses more.
         """
-        drop = self.ua_drop
+        drop, judged = self.ua_drop, counted(len(self.clips), "clip")
         if drop is not None and drop > max_drop:
             raise ExportError(
-                f"UA falls by {drop:.1f} points on {len(self.clips)} clips{self._by_length()}; --max-drop allows "
+                f"UA falls by {drop:.1f} points on {judged}{self._by_length()}; --max-drop allows "
                 f"{max_drop:g}. Nothing was written."
             )
         if drop is None and self.agreement < 1 - max_drop / 100:
             raise ExportError(
-                f"{100 * (1 - self.agreement):.1f} % of {len(self.clips)} clips get another label; --max-drop allows "
+                f"{100 * (1 - self.agreement):.1f} % of {judged} get another label; --max-drop allows "
                 f"{max_drop:g} %. Nothing was written."
             )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from featkit import card
 from featkit.deploy import browser
 from featkit.deploy.source import require_wave
 from featkit.errors import ExportError
+from featkit.export import writing
 from featkit.runtime import Model, load
 
 MAX_BYTES = 32_000_000
@@ -172,15 +175,20 @@ def policy(cdn: bool) -> str:
 
 def _put(files: dict[str, bytes], folder: Path) -> None:
     """Write all beside the folder first, so that a full disk leaves it as it was; the mark of ours comes first."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        draft = Path(name)
+    with writing(folder), _beside(folder) as draft:
         for place, content in files.items():
             (draft / place).parent.mkdir(exist_ok=True)
             (draft / place).write_bytes(content)
         for place in sorted(files, key=lambda place: place != "model.json"):
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (draft / place).replace(folder / place)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        yield Path(name)
 
 
 def _remove_runtime(folder: Path, files: dict[str, bytes]) -> None:

@@ -36,7 +36,7 @@ def on(scheduler: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise plugins.missing(error, f"scheduler {scheduler}") from None
     try:
-        client = Client(scheduler, timeout=_SECONDS)
+        client = Client(scheduler, timeout=_SECONDS)  # type: ignore[no-untyped-call, unused-ignore]
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(

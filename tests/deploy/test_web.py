@@ -158,7 +158,9 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(
+        ExportError, match=r"site: cannot be written here \(No space left on device\); name another place"
+    ):
         write_web(speaking.model_file(), tmp_path / "site", runtime=stand_in)
     assert not (tmp_path / "site").exists()
     assert not list(tmp_path.glob(".site*"))
