@@ -42,7 +42,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing featkit into .venv (once; about 95 packages, 2.1 GB with torch) ..."
+	@echo "Installing featkit into .venv (once; about 100 packages, 2.1 GB with torch) ..."
 	$(PIP) --editable '.[all]'
 	@touch $@
 

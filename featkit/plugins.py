@@ -25,6 +25,7 @@ _EXTRAS = {
     "onnx_ir": "torch",
     "safetensors": "torch",
     "transformers": "wav2vec2",
+    "huggingface_hub": "wav2vec2",
     "pyarrow": "parquet",
     "pandas": "pandas",
     "librosa": "augment",
@@ -67,7 +68,7 @@ def find(kind: Kind, name: str) -> Any:
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
-        raise missing(error, f"{_NOUN[kind]} '{name}'") from None
+        raise missing(error, f"{_NOUN[kind]} '{name}'", name) from None
     except Exception as error:  # a stranger's module may fail in any way
         raise PluginError(f"The {_NOUN[kind]} '{name}' cannot be loaded ({type(error).__name__}: {error}).") from error
 
@@ -147,8 +148,12 @@ def unknown(noun: str, name: str, names: Iterable[str], heading: str = "Installe
     return f"No {noun} is named '{name}'.{hint} {heading}: {', '.join(names) or 'none'}."
 
 
-def missing(error: ModuleNotFoundError, what: str) -> PluginError:
-    """Turn a failed import into the pip line that mends it."""
+def missing(error: ModuleNotFoundError, what: str, plugin: str = "") -> PluginError:
+    """Turn a failed import into the pip line that mends it.
+
+    The extra called as the ``plugin``, where there is one, brings all that it needs, and not only the first module.
+    """
     module = (error.name or "").partition(".")[0]
-    package = f"'featkit[{_EXTRAS[module]}]'" if module in _EXTRAS else module
+    extra = plugin if plugin in _EXTRAS.values() else _EXTRAS.get(module)
+    package = f"'featkit[{extra}]'" if module in _EXTRAS else module
     return PluginError(f"The {what} needs the package '{module}', which is not installed: pip install {package}")

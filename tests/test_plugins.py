@@ -65,11 +65,26 @@ def test_a_missing_package_of_an_extra_gives_its_pip_line(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("kind", "module"), [("features", "torch"), ("features", "huggingface_hub"), ("backends", "torch")]
+)
+def test_the_extra_that_is_called_as_the_plugin_brings_all_that_it_needs(kind, module, monkeypatch):
+    """Else who installs the first extra is told of the next."""
+    place = plugins.installed(kind)["wav2vec2"].module
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, place, raising=False)
+    with pytest.raises(
+        PluginError, match=re.escape(f"'{module}', which is not installed: pip install 'featkit[wav2vec2]'")
+    ):
+        plugins.find(kind, "wav2vec2")
+
+
+@pytest.mark.parametrize(
     ("module", "line"),
     [
         ("xgboost", "pip install 'featkit[xgboost]'"),
         ("onnxmltools.convert", "pip install 'featkit[xgboost]'"),
         ("torch.nn", "pip install 'featkit[torch]'"),
+        ("huggingface_hub", "pip install 'featkit[wav2vec2]'"),
         ("pyarrow.parquet", "pip install 'featkit[parquet]'"),
         ("pandas", "pip install 'featkit[pandas]'"),
         ("parselmouth", "pip install parselmouth"),
