@@ -23,7 +23,7 @@ CARD_HEAD = "# Model card: "
 
 
 def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
-    """A recipe in words, a line each: input, output, features, backend, trained on, scores, licence."""
+    """A recipe in words, a line each: input, output, features, backend and its settings, data, scores, licence."""
     members = recipe["members"]
     wave = (
         f"waveform (batch, samples) float32, mono, {recipe['sample_rate']} Hz, at least {recipe['min_samples']} samples"
@@ -39,6 +39,7 @@ def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
         "output": f"label, probabilities: {', '.join(recipe['labels'])}",
         "features": "; ".join(dict.fromkeys(features)),
         "backend": average + ", ".join(_backend(member, members) for member in members),
+        "settings": "; ".join(_settings(member["backend"]["params"]) for member in members),
         "trained on": _trained_on(recipe["data"]),
         "scores": _scores(recipe["scores"]),
         "licence": "; ".join(recipe["licence"]) or "none inherited from features",
@@ -98,6 +99,12 @@ def named(spec: dict[str, Any]) -> str:
 def _backend(member: dict[str, Any], members: list[dict[str, Any]]) -> str:
     name: str = member["backend"]["name"]
     return f"{name} on {named(member['features'])}" if len(members) > 1 else name
+
+
+def _settings(params: dict[str, Any]) -> str:
+    """As the command line takes them."""
+    words = {name: str(value).lower() if value in (None, True, False) else value for name, value in params.items()}
+    return ", ".join(f"{name}={word}" for name, word in words.items()).replace("'", "") or "none"
 
 
 def _trained_on(data: dict[str, Any]) -> str:

@@ -201,7 +201,7 @@ def require() -> None:
     try:
         import matplotlib  # noqa: F401 - only whether it is there
     except ModuleNotFoundError as error:
-        raise plugins.missing(error, "pictures of a report") from None
+        raise plugins.missing(error, "picture of a report") from None
 
 
 @contextmanager

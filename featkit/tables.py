@@ -40,7 +40,9 @@ def latex(rows: Sequence[Mapping[str, str]], caption: str) -> str:
     Examples
     --------
     >>> print(latex([{"set": "mfcc_39", "UA": "74.6"}], "EMO-DB"))
+    % \usepackage{booktabs}
     \begin{table}
+      \centering
       \caption{EMO-DB}
       \begin{tabular}{lr}
         \toprule
@@ -56,9 +58,9 @@ def latex(rows: Sequence[Mapping[str, str]], caption: str) -> str:
     lines = [rf"    {' & '.join(map(_tex, (row[head] for head in heads)))} \\" for row in rows]
     return "\n".join(
         [
-            r"\begin{table}", rf"  \caption{{{_tex(caption)}}}", rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule",
-            rf"    {' & '.join(map(_tex, heads))} \\", r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}",
-            r"\end{table}",
+            r"% \usepackage{booktabs}", r"\begin{table}", r"  \centering", rf"  \caption{{{_tex(caption)}}}",
+            rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule", rf"    {' & '.join(map(_tex, heads))} \\",
+            r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
         ]
     )  # fmt: skip
 

@@ -182,7 +182,7 @@ def test_a_run_that_ends_with_an_error_says_so_in_the_log(tmp_path: Path, clips:
         (["a.wav", "--data", "synthetic"], "Name audio files or folders, or a corpus with --data."),
         (["a.wav", "-o", "o.txt"], "--output must end in .parquet, .csv, .arff or .npz; it is 'o.txt'."),
         (["a.wav", "--hop", "1"], "give their length with --window"),
-        (["a.wav", "--jobs", "0"], "0 workers do nothing"),
+        (["a.wav", "--jobs", "0"], "0 is no number of workers; give 1 or more, or -1 for all cores"),
         (["a.wav", "--shard", "5/4"], "'5/4' is no shard; the third of 64 is written 3/64."),
     ],
 )
@@ -273,7 +273,7 @@ def test_a_shard_without_files_is_a_table_without_rows(tmp_path: Path, clips: Pa
         assert extract(clips / "a.wav", "-o", tmp_path / "s.parquet", "--shard", f"{k}/9").exit_code == 0
     shards = sorted(tmp_path.glob("s-*.parquet"))
     assert run("store", "merge", *shards, "-o", tmp_path / "m.parquet").stdout.endswith(
-        "1 files of 9 tables, 0 failed\n"
+        "1 file of 9 tables, 0 failed\n"
     )
 
 

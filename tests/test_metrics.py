@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -147,7 +148,40 @@ def test_the_paired_difference_equals_a_plain_bootstrap() -> None:
     values = np.array([metrics.ua(second[own].sum(axis=0)) - metrics.ua(first[own].sum(axis=0)) for own in draws])
     np.testing.assert_allclose(found.interval, np.quantile(values, [0.025, 0.975]), atol=0.01)
     assert found.ua == pytest.approx(metrics.ua(second.sum(axis=0)) - metrics.ua(first.sum(axis=0)))
-    assert found.p == pytest.approx(2 * min(np.mean(values <= 0), np.mean(values >= 0)), abs=0.03)
+
+
+def test_p_is_that_of_an_exact_test_of_exchange() -> None:
+    """By hand: every speaker's table stands for the one model or for the other."""
+    first, second = tables(0), tables(5)
+    found = metrics.ua_difference(first, second)
+    values = []
+    for swap in product([False, True], repeat=8):
+        one = np.sum([b if s else a for a, b, s in zip(first, second, swap, strict=True)], axis=0)
+        other = np.sum([a if s else b for a, b, s in zip(first, second, swap, strict=True)], axis=0)
+        values.append(abs(metrics.ua(other) - metrics.ua(one)))
+    assert found.p == pytest.approx(np.mean(np.array(values) >= abs(found.ua) - 1e-12))
+
+
+def test_three_speakers_that_gain_and_three_that_stay_are_no_evidence() -> None:
+    """A sign test says 2 / 2**3; draws of speakers would say 0.03."""
+    first = np.tile(np.array([[6, 4], [4, 6]]), (6, 1, 1))
+    second = first.copy()
+    second[:3] = [[8, 2], [2, 8]]
+    assert metrics.ua_difference(first, second).p == 0.25
+    assert metrics.ua_difference(first, first).p == 1
+
+
+def test_p_of_many_speakers_is_drawn_and_never_zero() -> None:
+    first = np.tile(np.array([[6, 4], [4, 6]]), (20, 1, 1))
+    second = np.tile(np.array([[9, 1], [1, 9]]), (20, 1, 1))
+    assert metrics.ua_difference(first, second, n_resamples=500).p == 1 / 501
+    rng = np.random.default_rng(0)
+    false = 0
+    for _ in range(200):
+        hits = rng.binomial(10, 0.6, size=(2, 6, 2))
+        counts = [np.stack([np.stack([h, 10 - h], -1)[:, 0], np.stack([10 - h, h], -1)[:, 1]], 1) for h in hits]
+        false += metrics.ua_difference(*counts, n_resamples=10).p <= 0.05
+    assert false <= 20  # of 200 at 0.05: 10 on average
 
 
 def test_differences_of_other_speakers_are_refused() -> None:

@@ -99,5 +99,5 @@ def test_a_missing_matplotlib_answers_with_the_pip_line(monkeypatch: pytest.Monk
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(PluginError, match=r"pictures of a report needs.*pip install 'featkit\[plot\]'"):
+    with pytest.raises(PluginError, match=r"picture of a report needs.*pip install 'featkit\[plot\]'"):
         plots.speakers({"03": 0.5}, 0.5)

@@ -24,16 +24,22 @@ class Comparison:
     """Clips that only one of the two could use."""
 
     def __str__(self) -> str:
-        found, low, high = (100 * value for value in (self.difference.ua, *self.difference.interval))
+        found, low, high = map(_points, (self.difference.ua, *self.difference.interval))
         more = f"; {self.left_out} clips that only one could use left out" if self.left_out else ""
         return (
-            f"difference of UA {found:+.1f} [{low:+.1f}, {high:+.1f}] points, p = {self.difference.p:.2g} "
-            f"(paired bootstrap over {self.speakers} speakers, {self.clips} clips{more})"
+            f"difference of UA {found} [{low}, {high}] points, p = {self.difference.p:.2g} "
+            f"(bootstrap and exchange over {self.speakers} speakers, {self.clips} clips{more})"
         )
 
 
+def _points(value: float) -> str:
+    """A share as points, with so many digits that only what is 0 is told as 0."""
+    points = 100 * value
+    return next((text for text in (f"{points:+.1f}", f"{points:+.2f}") if float(text)), f"{points:+.1f}")
+
+
 def compare(first: Evaluation, second: Evaluation) -> Comparison:
-    """UA of ``second`` less that of ``first`` by paired bootstrap over speakers. See `featkit.metrics.ua_difference`.
+    """UA of ``second`` less that of ``first`` over speakers. See `featkit.metrics.ua_difference`.
 
     Raises
     ------

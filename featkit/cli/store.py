@@ -60,7 +60,7 @@ def check(files: bool, tables: tuple[Path, ...]) -> None:
     if len(found) > _SHOWN:
         click.echo(f"… and {len(found) - _SHOWN} more")
     if found:
-        click.echo(f"{len(found)} problems.", err=True)
+        click.echo(f"{counted(len(found), 'problem')}.", err=True)
         click.get_current_context().exit(1)
     click.echo("No problem found.")
 

@@ -24,6 +24,15 @@ Row: TypeAlias = tuple[int, dict[str, str]]
 """Row number and the cells by column."""
 
 
+_OFTEN = {
+    "file": {"path", "filename", "file_name", "filepath", "file_path", "wav", "audio"},
+    "label": {"emotion", "emo", "class", "category", "target"},
+    "speaker": {"subject", "speaker_id", "spk", "actor", "participant", "person", "id"},
+    "text": {"sentence", "transcript", "utterance", "statement", "prompt"},
+}
+"""What others call our columns."""
+
+
 class Manifest(Dataset):
     """A table with the columns ``file``, ``label`` and, where known, ``speaker`` and ``text``; others are passed over.
 
@@ -164,6 +173,17 @@ def _cell(path: Path, row: int, column: str, value: object) -> str:
     return str(value).strip()
 
 
+def _hint(names: Sequence[str]) -> str:
+    """Which columns may be those that are missing, so that all are renamed at once."""
+    meant: dict[str, str] = {}
+    for name in (*REQUIRED, *OPTIONAL):
+        if name not in names:
+            near = [other for other in names if other in _OFTEN[name]] or difflib.get_close_matches(name, names, n=1)
+            meant |= {name: near[0]} if near else {}
+    renamed = ", ".join(f"'{theirs}' to '{ours}'" for ours, theirs in meant.items())
+    return f" Rename {renamed}?" if renamed else ""
+
+
 def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
     """Places of the columns that are ours, whatever their case."""
     names = [name.strip().lower() for name in header]
@@ -172,7 +192,7 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
             raise DataError(f"manifest: '{path}' has {names.count(name)} columns '{name}'; keep one.")
     for name in REQUIRED:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f" Is it '{near[0]}'?" if near else ""
-            raise DataError(f"manifest: '{path}' has no column '{name}'.{hint} Its columns: {', '.join(names)}.")
+            raise DataError(
+                f"manifest: '{path}' has no column '{name}'.{_hint(names)} Its columns: {', '.join(names)}."
+            )
     return {name: names.index(name) for name in (*REQUIRED, *OPTIONAL) if name in names}

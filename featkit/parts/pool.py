@@ -42,7 +42,8 @@ def together(tasks: Iterable[Task], n_jobs: int) -> Reports:
     workers = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
     reports = workers(delayed(do)(task) for task in tasks)
     try:
-        yield from reports
+        for report in reports:  # noqa: UP028 - "yield from" would close them outside of what follows
+            yield report
     except deaths() as error:
         raise BrokenExecutor(str(error)) from None
     finally:

@@ -18,7 +18,7 @@ from featkit.parts.folder import is_whole
 from featkit.parts.output import SETTINGS_KEY
 from featkit.sealed import state
 from featkit.store.layout import FRAMES, NOTED
-from featkit.store.table import Recipe, is_table, recipe_of
+from featkit.store.table import COPIES, Recipe, is_table, recipe_of
 
 
 def describe(path: Path) -> list[tuple[str, str]]:
@@ -53,6 +53,9 @@ def size_of(path: Path) -> str:
 
 def problems(path: Path, files: bool = False) -> Iterator[str]:
     """What is wrong with a table and the parts beside it; with ``files`` also, which recordings are others by now."""
+    if path.suffix in COPIES:
+        yield f"{path}: carries no hash; check {path.with_suffix('.parquet')}, of which it is a copy."
+        return
     parts = path.with_name(f"{path.name}.parts")
     for part in sorted(parts.glob("*.arrow")):
         if not is_whole(part):

@@ -118,8 +118,18 @@ def test_files_need_not_exist_and_none_is_opened(tmp_path: Path) -> None:
     [
         ("", r"clips\.csv' is empty; it needs the columns file, label"),
         ("file,label\n\n", r"clips\.csv' lists no clip below its header"),
-        ("file,labels\n1.wav,anger\n", r"has no column 'label'\. Is it 'labels'\? Its columns: file, labels"),
-        ("filename;label\n1.wav;anger\n", r"has no column 'file'\. Is it 'filename'\? Its columns: filename, label"),
+        (
+            "file,labels\n1.wav,anger\n",
+            r"has no column 'label'\. Rename 'labels' to 'label'\? Its columns: file, labels",
+        ),
+        (
+            "filename;label\n1.wav;anger\n",
+            r"has no column 'file'\. Rename 'filename' to 'file'\? Its columns: filename, label",
+        ),
+        (
+            "file,emotion,subject,sentence\n1.wav,anger,a,b\n",
+            r"Rename 'emotion' to 'label', 'subject' to 'speaker', 'sentence' to 'text'\? Its columns: file, emotion",
+        ),
         ("1.wav,anger\n2.wav,fear\n", r"has no column 'file'\. Its columns: 1\.wav, anger"),
         ("file,label,Label\n1.wav,anger,fear\n", r"has 2 columns 'label'; keep one"),
         ("file,label\n1.wav,anger\n2.wav,\n", r"row 3 of '.*' has no label; fill it in or drop the row"),
