@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -238,7 +238,7 @@ def evaluate_across(
         The corpora share fewer than two emotions, or a file stands in both.
     """
     parts = [_checked(classifier, X, y, groups), _checked(classifier, X_test, y_test, groups_test)]
-    _refuse_shared(parts[0][0], parts[1][0])
+    refuse_shared(parts[0][0], parts[1][0])
     shared = np.intersect1d(parts[0][1], parts[1][1])
     if len(shared) < 2:
         heard, asked = (", ".join(map(str, np.unique(labels))) for _, labels, _ in parts)
@@ -286,10 +286,11 @@ def _checked(
     return clips, y, speakers
 
 
-def _refuse_shared(first: list[Any], second: list[Any]) -> None:
-    files = {os.path.abspath(clip) for clip in first if isinstance(clip, str | os.PathLike)}
+def refuse_shared(first: Iterable[Any], second: Iterable[Any]) -> None:
+    """Raise `DataError` where a file stands in both, by whatever path."""
+    files = {os.path.realpath(clip) for clip in first if isinstance(clip, str | os.PathLike)}
     for clip in second:
-        if isinstance(clip, str | os.PathLike) and os.path.abspath(clip) in files:
+        if isinstance(clip, str | os.PathLike) and os.path.realpath(clip) in files:
             raise DataError(f"'{os.fspath(clip)}' stands in both corpora; what is judged must not be learned from.")
 
 

@@ -14,7 +14,7 @@ from featkit.errors import PluginError
 
 Kind: TypeAlias = Literal["features", "backends", "datasets"]
 
-_NOUN = {"features": "feature set", "backends": "backend", "datasets": "corpus"}
+_NOUN: dict[Kind, str] = {"features": "feature set", "backends": "backend", "datasets": "corpus"}
 # Which extra of featkit brings a module that a built-in plug-in needs.
 _EXTRAS = {
     "opensmile": "opensmile",
@@ -64,7 +64,9 @@ def find(kind: Kind, name: str) -> Any:
     """
     points = installed(kind)
     if name not in points:
-        raise PluginError(unknown(_NOUN[kind], name, points))
+        others = [_NOUN[other] for other in _NOUN if other != kind and name in installed(other)]
+        hint = f" '{name}' is a {others[0]}: are they the wrong way round?" if others else ""
+        raise PluginError(unknown(_NOUN[kind], name, points) + hint)
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
@@ -143,8 +145,9 @@ def unknown(noun: str, name: str, names: Iterable[str], heading: str = "Installe
     "No backend is named 'smv'. Did you mean 'svm'? Installed: svm, xgboost."
     """
     names = list(names)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    written = {other.lower(): other for other in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), written, n=1)
+    hint = f" Did you mean '{written[near[0]]}'?" if near else ""
     return f"No {noun} is named '{name}'.{hint} {heading}: {', '.join(names) or 'none'}."
 
 

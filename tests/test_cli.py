@@ -315,6 +315,22 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
     assert "SYNTHETIC features.parquet" in run("info", tmp_path / "m.onnx").output
 
 
+@pytest.mark.parametrize(
+    "words", [["fit", "-o", "m.onnx", "--backend", "svm", "--backend", "xgboost"], ["tune", "--cv", "2", "--cv", "3"]]
+)
+def test_an_option_that_counts_once_is_refused_twice(words: list[str]) -> None:
+    result = run(*words, "--data", "synthetic")
+    assert result.exit_code == 2
+    assert f"{words[-2]} is given 2 times; {words[0]} takes one." in result.stderr
+
+
+def test_copies_without_a_plan_for_them_are_refused() -> None:
+    for command in ("fit", "tune", "evaluate"):
+        result = run(command, "--data", "synthetic", "--copies", 2, *(["-o", "m.onnx"] if command == "fit" else []))
+        assert result.exit_code == 2
+        assert "--copies are those of --augment; give that too, as --augment standard." in result.stderr
+
+
 # --- errors --------------------------------------------------------------------------------------------------------
 
 
@@ -330,6 +346,12 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
         (["info", "none.onnx"], "none.onnx: there is no such model file."),
         (["extract", "none.wav", "-o", "f.parquet"], "none.wav: there is no such file."),
         (["extract", "none.wav", "--set", "mfcc39:n_fft=abc", "-o", "f.parquet"], "n_fft must be int; it is 'abc'."),
+        (["fit", "--data", "synthetic", "--backend", "SVM", "-o", "m.onnx"], "Did you mean 'svm'?"),
+        (
+            ["fit", "--data", "synthetic", "--backend", "mfcc39", "-o", "m.onnx"],
+            "'mfcc39' is a feature set: are they the wrong way round?",
+        ),
+        (["evaluate", "--data", "synthetic", "--test", "synthetic"], "stands in both corpora"),
         (["export", "none.joblib", "-o", "m.onnx"], "none.joblib: there is no such file; name a fitted estimator"),
     ],
 )

@@ -339,5 +339,5 @@ def test_a_clip_that_cannot_be_used_is_named_and_the_exit_code_says_so(manifest:
     words = ("benchmark", "--data", manifest.parent / "more.csv", "--no-deploy", "-o", tmp_path)
     first, again = run(*words), run(*words)
     assert (first.exit_code, again.exit_code) == (1, 1)
-    assert "1 clips could not be used and are in no score:" in first.stderr
+    assert "1 clip could not be used, in no score:" in first.stderr
     assert "gone.wav" in first.stderr

@@ -187,14 +187,24 @@ def test_a_truncated_file_is_refused(models: dict[str, Path], tmp_path: Path, na
     content = models[name].read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(content[: int(share * len(content))])
-    refused(path, "is damaged or not an ONNX model|not one that featkit wrote|its recipe is damaged")
+    refused(path, "is damaged or not an ONNX model|not one that featkit wrote|its recipe is damaged|is empty")
 
 
-@pytest.mark.parametrize("content", [b"this is text, not a model\n" * 9, bytes(999), b"\n", b"PK\x03\x04" + bytes(99)])
-def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"this is text, not a model\n" * 9, r"is text, not a model \(it starts with 'this is text, not a mode'\)"),
+        (b"\n", "is text, not a model"),
+        (b"", r"the file is empty \(0 bytes\)"),
+        (b"RIFF" + bytes(99), "is a recording, not a model; the model is named first"),
+        (bytes(999), "is damaged or not an ONNX model"),
+        (b"PK\x03\x04" + bytes(99), "is damaged or not an ONNX model"),
+    ],
+)
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(content)
-    refused(path, "is damaged or not an ONNX model")
+    refused(path, reason)
 
 
 def test_random_bytes_are_refused(tmp_path: Path) -> None:

@@ -93,11 +93,20 @@ def sentences(material: Material) -> list[Finding]:
     return [Finding("sentences", "note", f"{told} ({where}): say that the score is not for new sentences")]
 
 
+def _one_emotion(names: list[str]) -> list[Finding]:
+    """Names that differ in case and signs alone."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", str(name)).casefold())].append(f"'{name}'")
+    text = "look like one emotion, and would be learned as several; give them one name"
+    return [Finding("classes", "error", f"{' and '.join(same)} {text}") for same in alike.values() if len(same) > 1]
+
+
 def classes(material: Material) -> list[Finding]:
-    """Emotions with too few speakers, speakers with one emotion, and gaps between them."""
+    """Emotions written in two ways, or with too few speakers, speakers with one emotion, and gaps between them."""
     labels, voices = material.corpus.labels, material.corpus.speakers
     names = sorted(set(labels.tolist()))
-    findings = []
+    findings = _one_emotion(names)
     if len(names) < 2:
         findings.append(Finding("classes", "error", f"all clips have one label, '{names[0]}': nothing can be learned"))
     if voices is None:

@@ -18,7 +18,7 @@ from featkit.benchmark.state import code_hash, data_hash
 from featkit.classifier import Recogniser
 from featkit.corpus import Corpus
 from featkit.errors import FeatkitError
-from featkit.evaluation import Evaluation, evaluate, evaluate_across
+from featkit.evaluation import Evaluation, evaluate, evaluate_across, refuse_shared
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor
 from featkit.protocols import CV, require_speakers
@@ -69,6 +69,9 @@ def cells(
     """All rows of a table in the order of the work. Across corpora there is one protocol: learn here, judge there."""
     asked = list(dict.fromkeys(replace(one, cv="across") for one in protocols)) if test else list(protocols)
     over = "" if test is None else f"+{data_hash(test)}"
+    corpora = list(corpora)
+    for corpus in corpora if test is not None else ():
+        refuse_shared(corpus.files, test.files)  # type: ignore[union-attr]
     found = []
     for corpus in corpora:
         data = data_hash(corpus) + over

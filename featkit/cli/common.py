@@ -6,11 +6,14 @@ import math
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from featkit.errors import DataError
 from featkit.tables import counted
@@ -69,13 +72,44 @@ pad_option = option(
 leak_option = option(
     "--allow-leakage", is_flag=True, help="Score without speakers, by random folds. The table says so."
 )
+
+
+class Once(click.Command):
+    """A command that refuses an option which is given twice, where the last one would win without a word."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Count what was given, then parse."""
+        given: Counter[click.Parameter] = Counter()
+        with suppress(click.UsageError):  # which the parser tells itself, below
+            given.update(self.make_parser(ctx).parse_args(list(args))[2])
+        for param, n in given.items():
+            if isinstance(param, click.Option) and n > 1 and not (param.multiple or param.count or param.is_flag):
+                raise click.UsageError(f"{param.opts[0]} is given {n} times; {ctx.info_name} takes one.", ctx)
+        return super().parse_args(ctx, args)
+
+
+def needs_plan(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuse a number of copies where nothing says how they are made."""
+    asked = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    if asked and not (ctx.params.get("augment") or ctx.params.get("preset")):
+        raise click.UsageError("--copies are those of --augment; give that too, as --augment standard.", ctx)
+    return value
+
+
 augment_option = option(
     "--augment",
     metavar="PLAN",
+    is_eager=True,  # before --copies, which asks for it
     help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15.",
 )
 copies_option = option(
-    "--copies", default=4, type=click.IntRange(min=1), metavar="N", help="Copies of each training clip."
+    "--copies",
+    default=4,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Copies of each training clip.",
+    callback=needs_plan,
+    is_eager=False,
 )
 cv_option = option(
     "--cv",

@@ -87,7 +87,7 @@ def _estimator(source: Path, output: Path, check: tuple[Path, ...]) -> None:
 
     from featkit.classifier import Recogniser
 
-    if source.suffix in (".onnx", ".ort"):
+    if source.suffix in (".onnx", ".ort") and source.exists():
         raise DataError(f"{source}: is exported already; say what to make of it, as in --to onnx-int8.")
     if not source.is_file():  # a pipe could be read for ever
         what = "is no file" if source.exists() else "there is no such file"

@@ -13,6 +13,7 @@ import click
 from featkit.cli.common import (
     DATA_HELP,
     SET_HELP,
+    Once,
     augment_option,
     cv_option,
     end,
@@ -20,6 +21,7 @@ from featkit.cli.common import (
     jobs_option,
     leak_option,
     live,
+    needs_plan,
     option,
     pad_option,
     proofs,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
 
 
-@click.command()
+@click.command(cls=Once)
 @option(
     "--data",
     required=True,
@@ -48,11 +50,20 @@ if TYPE_CHECKING:
     help="Backend; settings follow a colon, as in svm:kernel=linear,C=0.1.  [default: svm]",
 )
 @option(
-    "--preset", metavar="NAME", help="A recipe that has a name, in place of set, backend and plan: see featkit list."
+    "--preset",
+    metavar="NAME",
+    is_eager=True,
+    help="A recipe that has a name, in place of set, backend and plan: see featkit list.",
 )
 @option("-o", "--output", required=True, type=click.Path(path_type=Path), help="model.onnx, or estimator.joblib.")
 @augment_option
-@option("--copies", type=click.IntRange(min=1), metavar="N", help="Copies of each training clip.  [default: 4]")
+@option(
+    "--copies",
+    type=click.IntRange(min=1),
+    metavar="N",
+    callback=needs_plan,
+    help="Copies of each training clip.  [default: 4]",
+)
 @option(
     "--normalise",
     type=click.Choice(["speaker"]),
@@ -95,7 +106,8 @@ def fit(
     from featkit.export import require_place
     from featkit.protocols import require_speakers
 
-    require_place(output)
+    for path in (output, *history):
+        require_place(path)
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
     corpus = read_corpora(data, progress=live())
     if scored:
@@ -120,12 +132,12 @@ def fit(
         else:
             classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
     click.echo(trained(ready, str(recipe.on(corpus))))
-    if network:
-        for path in history:
-            _write_history(network, path)
     save(classifier, output, proofs(ready, corpus), scores, corpus.sources)
     if network and checkpoint and not network.backend_.interrupted_:
         checkpoint.unlink(missing_ok=True)
+    if network:
+        for path in history:
+            _write_history(network, path)
     end(failures, len(ready.files))
 
 

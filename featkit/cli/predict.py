@@ -151,7 +151,7 @@ def _table(labels: list[str], files: Sequence[Path]) -> Show:
 
     def show(file: str, label: str, proba: list[float], quality: list[str]) -> None:
         numbers = [f"{p:.3f}".rjust(n) for p, n in zip(proba, widths[2:], strict=True)]
-        line([shown(file), label, *numbers], ", ".join(quality))
+        line([shown(file), label, *numbers], "; ".join(quality))
 
     line(["file", "label", *labels], "quality")
     return show

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import SET_HELP, option
+from featkit.cli.common import SET_HELP, needs_plan, option
 
 
 def protocols(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -26,13 +26,16 @@ def protocols(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 _RECIPE = (
     option("--features", "--set", multiple=True, metavar="SET", help="Feature set; may be given again. " + SET_HELP),
     option("--backend", multiple=True, metavar="BACKEND", help="Backend; may be given again.  [default: svm]"),
-    option("--preset", multiple=True, metavar="NAME", help="A recipe that has a name, in place of set and backend."),
     option(
-        "--augment", multiple=True, metavar="PLAN",
+        "--preset", multiple=True, metavar="NAME", is_eager=True,
+        help="A recipe that has a name, in place of set and backend.",
+    ),
+    option(
+        "--augment", multiple=True, metavar="PLAN", is_eager=True,  # before --copies, which asks for it
         help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15; none for without.",
     ),
     option(
-        "--copies", multiple=True, type=click.IntRange(min=1), metavar="N",
+        "--copies", multiple=True, type=click.IntRange(min=1), metavar="N", callback=needs_plan,
         help="Copies of each training clip.  [default: 4]",
     ),
     option(

@@ -34,7 +34,9 @@ BACKLOG = 2
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON an event, for pipes.")
 @option("--window", default=3.0, metavar="SECONDS", help="Length of a window.")
-@option("--hop", default=0.5, metavar="SECONDS", help="From one window to the next.")
+@click.option(
+    "--hop", type=float, metavar="SECONDS", help="From one window to the next.  [default: 0.5, or the window]"
+)
 @option(
     "--smoothing", default="vote", type=click.Choice(["vote", "mean", "none"]),
     help="Majority of the last windows, mean of their probabilities, or each for itself.",

@@ -9,6 +9,7 @@ import click
 
 from featkit.cli.common import (
     SET_HELP,
+    Once,
     augment_option,
     copies_option,
     data_option,
@@ -25,7 +26,7 @@ from featkit.cli.common import (
 )
 
 
-@click.command(short_help="Search the settings of a backend in folds of speakers.")
+@click.command(cls=Once, short_help="Search the settings of a backend in folds of speakers.")
 @data_option
 @option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @option("--backend", default="svm", metavar="BACKEND", help="Backend; the settings given with it are tried first.")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
 
+from featkit import plugins
 from featkit.datasets.base import Clip, Dataset
 from featkit.errors import DataError
 
@@ -40,7 +44,9 @@ class Folder(Dataset):
 
     def clips(self) -> Iterator[Clip]:
         """Yield the clips in the order of their paths. Raises `DataError` at audio outside the sub-folders."""
-        for path in self._files():
+        files = list(self._files())
+        self._refuse_published(files)
+        for path in files:
             label, *rest = path.relative_to(self.root).parts
             if not rest:
                 raise DataError(
@@ -48,3 +54,22 @@ class Folder(Dataset):
                     f"'{self.root / 'EMOTION' / label}', or list files and labels in a manifest (.csv)."
                 )
             yield Clip(path, label)
+
+    def _refuse_published(self, files: Sequence[Path]) -> None:
+        """Raise `DataError` for a corpus whose file names say that a folder holds several emotions."""
+        some = files[:: max(1, len(files) // 100)]
+        for name, point in plugins.installed("datasets").items():
+            pattern = getattr(_quietly(point), "pattern", None)
+            if pattern is None or "emotion" not in pattern.groupindex:
+                continue
+            told = [(path.parent, match["emotion"]) for path in some if (match := pattern.fullmatch(path.stem))]
+            if some and len(told) == len(some) and len(set(told)) > len(dict(told)):
+                title = point.load().title
+                raise DataError(f"folder: '{self.root}' looks like {title}; name it as {name}:{self.root}.")
+
+
+def _quietly(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception:  # a stranger's corpus may fail in any way; it is no reason to fail here
+        return None

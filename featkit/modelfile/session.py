@@ -47,10 +47,21 @@ def file_content(path: Path) -> bytes:
     if path.suffix == ".joblib":
         onnx = path.with_suffix(".onnx")
         raise ModelError(f"{path}: is a saved estimator; export it first: featkit export {path} -o {onnx}")
+    if not content:
+        raise ModelError(f"{path}: the file is empty (0 bytes); copy or export it again.")
+    if content.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb")):
+        raise ModelError(f"{path}: is a recording, not a model; the model is named first.")
+    if _is_text(content[:512]):
+        raise ModelError(f"{path}: is text, not a model (it starts with {content[:24].decode(errors='replace')!r}).")
     if content[4:8] in _OTHERS:
         kind, reader = _OTHERS[content[4:8]]
         raise ModelError(f"{path}: is {kind}, which {reader} alone reads; name the model.onnx that it was made of.")
     return content
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these are lines of ASCII; a model begins with numbers that are none."""
+    return all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
 
 
 def open_session(content: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -100,7 +100,8 @@ def test_recordings_make_no_table_before_extraction(corpus: Corpus) -> None:
 
 
 def test_one_corpus_is_learned_from_and_another_is_judged(corpus: Corpus) -> None:
-    second = replace(corpus, name="others", labels=np.where(corpus.labels == "neutral", "calm", corpus.labels))
+    labels = np.where(corpus.labels == "neutral", "calm", corpus.labels)
+    second = replace(corpus, name="others", files=[f"others/{file}" for file in corpus.files], labels=labels)
     (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], [Protocol()], Options(), second)
     assert row.corpus == "four voices → others"
     assert row.protocol.cv == "across"

@@ -87,3 +87,18 @@ def test_a_folder_that_cannot_be_read_is_told_and_not_passed_over(
     monkeypatch.setattr("os.scandir", locked)
     with pytest.raises(DataError, match=r"this folder cannot be read \(Permission denied\); allow it, or name others"):
         find_audio(tmp_path)
+
+
+def test_a_published_corpus_is_not_taken_for_folders_of_emotions(tmp_path: Path) -> None:
+    """Actor_01 is no emotion, nor is wav; files of the corpus that somebody sorted by emotion are."""
+    for name in ("03a01Wa", "03a01Fa", "08b02Tc"):
+        (tmp_path / "wav").mkdir(exist_ok=True)
+        (tmp_path / "wav" / f"{name}.wav").touch()
+    with pytest.raises(DataError, match=r"folder: '.*' looks like EMO-DB; name it as emodb:.*\."):
+        next(Folder(tmp_path).clips())
+    with pytest.raises(DataError, match=r"looks like EMO-DB; name it as emodb:.*wav\."):
+        next(Folder(tmp_path / "wav").clips())
+    for name, emotion in (("03a01Wa", "anger"), ("03a01Fa", "happiness"), ("08b02Wc", "anger")):
+        (tmp_path / "sorted" / emotion).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sorted" / emotion / f"{name}.wav").touch()
+    assert [clip.label for clip in Folder(tmp_path / "sorted").clips()] == ["anger", "anger", "happiness"]

@@ -32,7 +32,7 @@ async function begin() {
   document.body.classList.remove("locked");
   tones = about.labels.map(toneOf);
   $("model-name").textContent = about.name;
-  $("formats").textContent = `${api.FORMATS} … up to ${Math.round(about.max_bytes / 1e6)} MB and ${lengthOf(about.max_seconds)}`;
+  $("formats").textContent = `${api.FORMATS} … up to ${Number((about.max_bytes / 1e6).toPrecision(2))} MB and ${lengthOf(about.max_seconds)}`;
   $("version").textContent = `featkit ${about.featkit}`;
   card();
 }
