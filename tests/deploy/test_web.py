@@ -196,7 +196,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, stand_in: Path) -> None:
     with pytest.raises(ModelError, match="there is no such model file"):
         write_web(tmp_path / "m.onnx", tmp_path / "site", runtime=stand_in)
     (tmp_path / "m.onnx").write_bytes(b"no model")
-    with pytest.raises(ModelError, match="is damaged or not an ONNX model"):
+    with pytest.raises(ModelError, match="is text, not a model"):
         write_web(tmp_path / "m.onnx", tmp_path / "site", runtime=stand_in)
 
 
