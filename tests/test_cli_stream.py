@@ -282,7 +282,7 @@ def test_whatever_is_wrong_costs_one_line(model: Path, recording: str, tmp_path:
     file = ("--file", recording)
     for words, message in (
         ((tmp_path / "no.onnx", *file), "there is no such model file"),
-        ((recording, *file), "is damaged or not an ONNX model"),
+        ((recording, *file), "is a recording, not a model; the model is named first"),
         ((model, "--file", tmp_path / "no.wav"), "there is no such file"),
         ((model, "--file", tmp_path / "text.wav"), "is text, not audio"),
         ((model, "--file", tmp_path / "silence.wav"), "digital silence"),

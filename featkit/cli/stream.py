@@ -69,6 +69,8 @@ def stream(
     votes = click.get_current_context().get_parameter_source("votes")
     if smoothing == "none" and votes is ParameterSource.COMMANDLINE:
         raise click.UsageError("--votes are windows to smooth over; leave it out, or leave out --smoothing none.")
+    if settings["hop"] is None:
+        settings["hop"] = min(0.5, settings["window"])
     from featkit.runtime import load
     from featkit.stream import EnergyGate, LiveRecogniser
 

@@ -266,7 +266,7 @@ def broken(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     ("kind", "message"),
     [
         ("none", "there is no such model file"),
-        ("text", "is damaged or not an ONNX model"),
+        ("text", "is text, not a model"),
         ("truncated", "is damaged or not an ONNX model"),
         ("foreign", "not one that featkit wrote"),
         ("joblib", "is a saved estimator; export it first: featkit export .*estimator.joblib -o .*estimator.onnx"),

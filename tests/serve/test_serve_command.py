@@ -44,8 +44,9 @@ def test_what_is_no_model_of_ours_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "half.onnx").write_bytes(model_file().read_bytes()[:5000])
     (tmp_path / "empty.onnx").touch()
     foreign(tmp_path / "foreign.onnx")
-    for name in ("text", "half", "empty"):
-        assert f"{name}.onnx: is damaged or not an ONNX model" in one_line(run(tmp_path / f"{name}.onnx"))
+    told = {"text": "is text, not a model", "half": "is damaged or not an ONNX model", "empty": "the file is empty"}
+    for name, reason in told.items():
+        assert f"{name}.onnx: {reason}" in one_line(run(tmp_path / f"{name}.onnx"))
     assert "but not one that featkit wrote" in one_line(run(tmp_path / "foreign.onnx"))
     assert "there is no such model file" in one_line(run(tmp_path / "none.onnx"))
 
