@@ -182,7 +182,7 @@ def at_least(wave: Wave, n_samples: int, pad: bool, where: str = "the clip") -> 
         return wave
     if not pad:
         raise AudioError(
-            f"{where}: has {wave.size} samples ({1000 * wave.size / SAMPLE_RATE:.1f} ms); these features need at "
+            f"{where}: has {wave.size} samples ({round(1000 * wave.size / SAMPLE_RATE, 1):g} ms); these features need at "
             f"least {n_samples} ({1000 * n_samples / SAMPLE_RATE:.0f} ms). Drop the clip, or train with pad_short=True "
             "(--pad-short)."
         )
