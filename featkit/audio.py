@@ -181,8 +181,9 @@ def at_least(wave: Wave, n_samples: int, pad: bool, where: str = "the clip") -> 
     if wave.size >= n_samples:
         return wave
     if not pad:
+        length = round(1000 * wave.size / SAMPLE_RATE, 1)
         raise AudioError(
-            f"{where}: has {wave.size} samples ({round(1000 * wave.size / SAMPLE_RATE, 1):g} ms); these features need at "
+            f"{where}: has {wave.size} samples ({length:g} ms); these features need at "
             f"least {n_samples} ({1000 * n_samples / SAMPLE_RATE:.0f} ms). Drop the clip, or train with pad_short=True "
             "(--pad-short)."
         )

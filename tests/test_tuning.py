@@ -498,8 +498,9 @@ def test_tune_prints_the_table_and_a_backend_to_paste_and_writes_the_model(manif
     again = run(*words)
     assert again.stdout.split("Best: ")[0] == result.stdout.split("Best: ")[0], "with the CPU seconds of the first run"
     assert len(results.read_text().splitlines()) == 1 + 4
-    for other in (["--seed", 1], ["--features", "logmel"], ["--cv", "loso"]):
-        refused = run(*words, *other)
+    loso = ["loso" if word == 3 else word for word in words]
+    for others in ([*words, "--seed", 1], [*words, "--features", "logmel"], loso):
+        refused = run(*others)
         assert refused.exit_code == 1
         assert "trials.csv: holds trials on other " in refused.stderr
 
