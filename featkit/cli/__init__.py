@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -84,4 +85,7 @@ def main() -> None:
         if hasattr(out, "reconfigure"):
             out.reconfigure(errors="backslashreplace")
     hush_joblib()
+    # joblib cleans up behind workers that Ctrl-C ended, in a process of its own that tells of it; this it listens to.
+    others = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ["ignore:resource_tracker:UserWarning", others]))
     cli(prog_name="featkit")

@@ -363,7 +363,7 @@ def test_50_ms_are_judged_as_they_are_and_less_is_told(svm: Model, recording: Wa
     np.testing.assert_array_equal(event.probabilities, svm.predict_proba([recording[8_000:8_800]])[0])
     (event,) = heard(LiveRecogniser(svm), recording[8_000:8_100])
     assert event.label is event.probabilities is None
-    assert str(event.reason).startswith("has 100 samples (6 ms); these features need at least 400")
+    assert str(event.reason).startswith("has 100 samples (6.2 ms); these features need at least 400")
     (segment,) = sliding(svm, recording[8_000:8_100])
     assert segment.reason == event.reason
 
