@@ -103,8 +103,9 @@ def _backend(member: dict[str, Any], members: list[dict[str, Any]]) -> str:
 
 def _settings(params: dict[str, Any]) -> str:
     """As the command line takes them."""
-    words = {name: str(value).lower() if value in (None, True, False) else value for name, value in params.items()}
-    return ", ".join(f"{name}={word}" for name, word in words.items()).replace("'", "") or "none"
+    small = (bool, type(None))  # true, false, none
+    words = {name: str(value).lower() if isinstance(value, small) else value for name, value in params.items()}
+    return ", ".join(f"{name}={word}" for name, word in words.items()) or "none"
 
 
 def _trained_on(data: dict[str, Any]) -> str:

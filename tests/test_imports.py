@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "extraction": "errors audio features augment",
     "history": "errors plugins",
     "transformer": "errors extraction features",
-    "modelfile": "errors audio features",
+    "modelfile": "errors decoding audio features",
     "runtime": "errors audio features modelfile normalise",
     "stream": "errors audio tables plugins runtime",
     "bulk": "errors audio decoding quality features store parts stream",

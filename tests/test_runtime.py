@@ -264,6 +264,7 @@ def test_a_model_that_names_other_files_is_refused_even_beside_them(
         (of_member(normalise="speaker"), "the graph gives label, probabilities instead of label, prob.*, population"),
         (of_member(normalise="mood"), "the graph gives label, probabilities instead of"),
         (of_member(backend={"name": 3}), "of member 1, 'name' of 'backend' is no text"),
+        (of_member(backend={"name": "svm", "params": [3]}), "of member 1, 'params' of 'backend' is no table"),
         (setting(members=[]), "its members read nothing, the graph wave"),
         (setting(members="svm"), "'members' is no list"),
         (setting(members=["svm"]), "one of 'members' is no table"),

@@ -74,9 +74,13 @@ def plain_name(speaker: str) -> str:
     >>> plain_name("emodb/03") == plain_name("ravdess/03"), plain_name("f3") == plain_name("m3")
     (False, False)
     """
-    name = re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", speaker).casefold())
-    name = _SPEAKER_WORD.sub("", name)
+    name = _SPEAKER_WORD.sub("", _letters(speaker))
     return re.sub(r"0+(?=\d)", "", name) if name.isdecimal() else re.sub(r"(?<=\D)0+(?=\d)", "", name)
+
+
+def _letters(name: str) -> str:
+    """A name without case and signs."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def sentences(material: Material) -> list[Finding]:
@@ -97,7 +101,7 @@ def _one_emotion(names: list[str]) -> list[Finding]:
     """Names that differ in case and signs alone."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        alike[re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", str(name)).casefold())].append(f"'{name}'")
+        alike[_letters(name)].append(f"'{name}'")
     text = "look like one emotion, and would be learned as several; give them one name"
     return [Finding("classes", "error", f"{' and '.join(same)} {text}") for same in alike.values() if len(same) > 1]
 

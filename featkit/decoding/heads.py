@@ -43,7 +43,7 @@ def no_audio(head: bytes) -> str | None:
             return f"{told}."
     if head.startswith(b"NIST_1A") or needs_ffmpeg(head):  # the header of SPHERE is text
         return None
-    text = _text(head)
+    text = text_of(head)
     if text is None:
         return None
     first = next((line for line in text.splitlines() if line.strip()), "")[:24]
@@ -137,8 +137,8 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _text(head: bytes) -> str | None:
-    """The head as text, if it is nothing else."""
+def text_of(head: bytes) -> str | None:
+    """The first bytes of a file as text, if they are nothing else."""
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -180,6 +180,8 @@ def _of_member(member: dict[str, Any]) -> Iterator[str]:
         yield "'view' is neither frames nor functionals"
     if not isinstance(member["backend"]["name"], str):
         yield "'name' of 'backend' is no text"
+    if not isinstance(member["backend"]["params"], dict):
+        yield "'params' of 'backend' is no table"
     if any("fusion" in part for part in member["features"].get("fusion", [])):  # they could lie deep
         yield "'features' is a fusion of fusions"
     if hash_spec(member["features"]) != member["feature_hash"]:

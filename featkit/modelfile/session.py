@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from featkit.decoding.heads import HEAD, text_of
 from featkit.errors import ModelError
 from featkit.modelfile.contents import MAX_BYTES
 
@@ -22,6 +23,10 @@ MAX_SECONDS = 60
 
 _OTHERS = {b"ORTM": ("an ORT file", "onnxruntime"), b"TFL3": ("a TFLite file", "LiteRT")}
 """Forms of a model that featkit does not read, by their bytes 4 to 8: what they are, and who reads them."""
+
+
+_RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb")
+"""How wav, FLAC, ogg and mp3 begin."""
 
 
 def file_content(path: Path) -> bytes:
@@ -49,19 +54,14 @@ def file_content(path: Path) -> bytes:
         raise ModelError(f"{path}: is a saved estimator; export it first: featkit export {path} -o {onnx}")
     if not content:
         raise ModelError(f"{path}: the file is empty (0 bytes); copy or export it again.")
-    if content.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb")):
+    if content.startswith(_RECORDINGS):
         raise ModelError(f"{path}: is a recording, not a model; the model is named first.")
-    if _is_text(content[:512]):
-        raise ModelError(f"{path}: is text, not a model (it starts with {content[:24].decode(errors='replace')!r}).")
+    if text := text_of(content[:HEAD]):
+        raise ModelError(f"{path}: is text, not a model (it starts with {text[:24]!r}).")
     if content[4:8] in _OTHERS:
         kind, reader = _OTHERS[content[4:8]]
         raise ModelError(f"{path}: is {kind}, which {reader} alone reads; name the model.onnx that it was made of.")
     return content
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether these are lines of ASCII; a model begins with numbers that are none."""
-    return all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
 
 
 def open_session(content: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 
 from featkit.errors import DataError
 from featkit.parts.shape import Plain, Shape, by_files, firsts
-from featkit.parts.work import KEYS, TROUBLE, Work, part_schema, widths
+from featkit.parts.work import KEYS, TROUBLE, Rows, part_schema, widths
 from featkit.sealed import SealedWriter, state
 
 SETTINGS_KEY = b"featkit_run"
@@ -30,7 +30,7 @@ class Output:
     """``out.parquet`` or ``out.csv``, the files beside it, and how rows stand in it."""
 
     path: Path
-    work: Work
+    work: Rows
     shape: Shape = field(default_factory=Plain)
 
     def __post_init__(self) -> None:

@@ -81,14 +81,16 @@ def run(
         tables.path.parent.mkdir(parents=True, exist_ok=True)
     with locked(tables.lock, tables.path):
         ledger = Ledger((os.fspath(path) for path in files), notes or Notes())
-        return _Run(ledger, tables, settings, options or Options()).all()
+        return _Run(ledger, tables, work, settings, options or Options()).all()
 
 
 class _Run:
-    def __init__(self, ledger: Ledger, output: Output, settings: Mapping[str, Any], options: Options) -> None:
+    def __init__(
+        self, ledger: Ledger, output: Output, work: Work, settings: Mapping[str, Any], options: Options
+    ) -> None:  # fmt: skip
         text = json.dumps(settings, sort_keys=True)
         self._settings, self._text, key = json.loads(text), text, hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._output, self._options, self._ledger = output, options, ledger
+        self._output, self._work, self._options, self._ledger = output, work, options, ledger
         self._folder = Folder(output.parts.absolute(), key)  # a worker elsewhere may stand in another folder
 
     def all(self) -> Summary:
@@ -118,7 +120,7 @@ class _Run:
             return self._summary(len(ledger.sources))
         self._prepare(finished)
         old = len(ledger.sources)
-        Driver(ledger, self._folder, self._output.work, self._options, log).do(todo)
+        Driver(ledger, self._folder, self._work, self._options, log).do(todo)
         join(ledger, self._output, self._settings)
         self._folder.remove()
         return self._summary(old)

@@ -48,8 +48,8 @@ def reading_stage(path: str) -> str:
     return "decode" if opens else "open"
 
 
-class Work(Protocol):
-    """What is done with a file. It is pickled; what is costly to make is to be made once a process."""
+class Rows(Protocol):
+    """What the rows of files look like."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -61,6 +61,10 @@ class Work(Protocol):
 
         Also named where ``schema`` is without it: that says whose table an earlier run may have left.
         """
+
+
+class Work(Rows, Protocol):
+    """What is done with a file. It is pickled; what is costly to make is to be made once a process."""
 
     def __call__(self, path: str) -> Mapping[str, Any]:
         """The row of one file, or `FileError`."""
@@ -96,7 +100,7 @@ class Report:
     first: str | None = None
 
 
-def part_schema(work: Work) -> pa.Schema:
+def part_schema(work: Rows) -> pa.Schema:
     """Columns of a part."""
     return pa.schema([*KEYS, *TROUBLE, *work.schema])
 

@@ -33,12 +33,13 @@ def on_disk(clips: Iterable[Array], dims: int, n_bytes: int) -> list[Array]:
     DataError
         There is no room for them.
     """
-    with _room(_folder(), n_bytes) as folder:
+    folder = _folder()
+    with _room(folder, n_bytes):
         if shutil.disk_usage(folder).free < n_bytes:  # before an hour of writing, not after it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  open as long as it is mapped
     try:
-        places = list(_written(clips, file, n_bytes))
+        places = list(_written(clips, file, folder, n_bytes))
         values = _mapped(file, dims)
     except BaseException:
         file.close()
@@ -46,15 +47,15 @@ def on_disk(clips: Iterable[Array], dims: int, n_bytes: int) -> list[Array]:
     return [values[first:end] for first, end in pairwise(places)]
 
 
-def _written(clips: Iterable[Array], file: Any, n_bytes: int) -> Iterator[int]:
+def _written(clips: Iterable[Array], file: Any, folder: str, n_bytes: int) -> Iterator[int]:
     """Write the clips; yields where each begins, and where the last ends, in frames."""
     place = 0
     for clip in clips:
         yield place
-        with _room(_folder(), n_bytes):
+        with _room(folder, n_bytes):
             file.write(np.ascontiguousarray(clip, np.float32).data)
         place += len(clip)
-    with _room(_folder(), n_bytes):
+    with _room(folder, n_bytes):
         file.flush()
     yield place
 
@@ -66,9 +67,9 @@ def _folder() -> str:
 
 
 @contextmanager
-def _room(folder: str, n_bytes: int) -> Iterator[str]:
+def _room(folder: str, n_bytes: int) -> Iterator[None]:
     try:
-        yield folder
+        yield
     except OSError as error:
         raise DataError(
             f"{folder}: {n_bytes / 1e9:.1f} GB of frames cannot be kept there ({error.strerror}); name a folder with "

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from featkit.parts.ledger import Ledger, Notes
 from featkit.parts.lock import locked
 from featkit.parts.output import SETTINGS_KEY, Output
 from featkit.store.layout import ROW, Layout
-from featkit.store.table import is_table, recipe_of
+from featkit.store.table import recipe_of, require_parquet
 
 _SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)")
 
@@ -78,17 +78,13 @@ class _Rows:
     def detail(self) -> None:
         return None
 
-    def __call__(self, path: str) -> Mapping[str, Any]:
-        raise NotImplementedError  # rows are read, not made
-
 
 def _settings(shards: Sequence[Path]) -> Any:
     """The settings that all have."""
     _complete(shards)
     found: list[Any] = []
     for shard in shards:
-        if shard.suffix != ".parquet" or not is_table(shard):
-            raise DataError(f"{shard}: is not a feature table in Parquet; make one with featkit extract.")
+        require_parquet(shard)
         found.append(json.loads(parquet.read_schema(shard).metadata[SETTINGS_KEY]))
         if found[-1] != found[0]:
             keys = [key for key in {**found[0], **found[-1]} if found[0].get(key) != found[-1].get(key)]

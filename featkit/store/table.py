@@ -142,6 +142,13 @@ def _is_parquet_table(path: Path) -> bool:
     return False
 
 
+def require_parquet(path: Path) -> None:
+    """Raise `DataError` for what is no feature table, or only a copy of one."""
+    if path.suffix != ".parquet" or not is_table(path):
+        missing = "there is no such feature table" if not path.exists() else "is not a feature table in Parquet"
+        raise DataError(f"{path}: {missing}; make one with featkit extract.")
+
+
 def read_table(path: str | os.PathLike[str]) -> FeatureTable:
     """Read a table that featkit wrote; only the columns that learning needs.
 

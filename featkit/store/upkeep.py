@@ -18,7 +18,7 @@ from featkit.parts.folder import is_whole
 from featkit.parts.output import SETTINGS_KEY
 from featkit.sealed import state
 from featkit.store.layout import FRAMES, NOTED
-from featkit.store.table import COPIES, Recipe, is_table, recipe_of
+from featkit.store.table import COPIES, Recipe, recipe_of, require_parquet
 
 
 def describe(path: Path) -> list[tuple[str, str]]:
@@ -80,9 +80,7 @@ def problems(path: Path, files: bool = False) -> Iterator[str]:
 
 
 def _recipe(path: Path) -> Recipe:
-    if path.suffix != ".parquet" or not is_table(path):
-        missing = "there is no such feature table" if not path.exists() else "is not a feature table in Parquet"
-        raise DataError(f"{path}: {missing}; make one with featkit extract.")
+    require_parquet(path)
     with parquet.ParquetFile(path) as file:
         try:
             settings = json.loads(file.schema_arrow.metadata[SETTINGS_KEY])
