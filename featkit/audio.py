@@ -168,9 +168,11 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
     low, high = float(array.min()), float(array.max())  # NaN, if one is in there; and no second array
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.isfinite(array).sum())
-        raise AudioError(f"{where}: {bad} of {array.size} samples are NaN or infinite (inf); repair or drop the clip.")
+        told = f"{bad} of {array.size} samples {'is' if bad == 1 else 'are'} not finite (NaN or inf)"
+        raise AudioError(f"{where}: {told}; repair or drop the clip.")
     if low == high == 0:
-        raise AudioError(f"{where}: all {array.size} samples are zero (digital silence); drop the clip.")
+        told = "its only sample is" if array.size == 1 else f"all {array.size} samples are"
+        raise AudioError(f"{where}: {told} zero (digital silence); drop the clip.")
     if (peak := max(-low, high)) > (1 if whole else _LOUDEST):
         raise AudioError(f"{where}: samples reach {peak:.6g}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
     return array

@@ -155,7 +155,7 @@ def _model(path: str, sha256: str) -> Model:
     content = file_content(Path(path))
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelError(f"{path}: changed during the run; give the command again.")
-    return Model(content, path)
+    return Model.of(content, path)
 
 
 def _read(path: str) -> tuple[Wave, Stored]:

@@ -119,7 +119,7 @@ def _trained_on(data: dict[str, Any]) -> str:
 
 def _scores(scores: dict[str, Any] | None) -> str:
     if not scores:
-        return "not measured"
+        return "not measured; `featkit fit --evaluate` measures the recipe on speakers it has not heard"
     if not {"protocol", "WA", "UA", "UA_95"} <= scores.keys():  # somebody's own
         return ", ".join(f"{name} {value}" for name, value in scores.items())
     kind = "SYNTHETIC " if scores.get("synthetic") else ""

@@ -27,7 +27,7 @@ from featkit.features.base import Bundle, Features, stack
 from featkit.files import replacing
 from featkit.graph import GraphBuilder, session
 from featkit.modelfile import canary
-from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY
+from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY, open_model
 from featkit.runtime import Model, parts_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def renew_canary(model: onnx.ModelProto) -> Model:
     ModelError
         It is not featkit's, or holds what `featkit.load` refuses.
     """
-    made = Model(model.SerializeToString(), "the exported model", check=False)
+    made = Model(open_model(model.SerializeToString(), "the exported model"), check=False)
     made.recipe["canary"] |= made.heard()
     _set_recipe(model, made.recipe)
     return made

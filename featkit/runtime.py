@@ -18,7 +18,7 @@ from featkit.audio import Wave, as_wave, at_least, name_of
 from featkit.errors import AudioError, FeatureError, ModelError
 from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec
 from featkit.modelfile import canary
-from featkit.modelfile.recipe import open_model
+from featkit.modelfile.recipe import Opened, open_model
 from featkit.modelfile.session import file_content, reason, time_limit, told
 from featkit.normalise import RunningSpeaker, standardised, statistics_of
 
@@ -41,8 +41,8 @@ class Model:
         Whether its graph computes in 8 bits.
     """
 
-    def __init__(self, content: bytes, name: str, *, check: bool = True) -> None:
-        opened = open_model(content, name)
+    def __init__(self, opened: Opened, *, check: bool = True) -> None:
+        name = opened.name
         self._name, self._options = name, None  # of a run: it has no limit of time but when the model is loaded
         self._session, self.recipe = opened.session, opened.recipe
         self.labels: list[str] = self.recipe["labels"]
@@ -52,6 +52,11 @@ class Model:
         self.normalise: str | None = self.recipe["members"][0]["normalise"]
         if check:  # all but a file that is being made
             self._check()
+
+    @classmethod
+    def of(cls, content: bytes, name: str) -> Model:
+        """The model in these bytes, as `load` reads it from a file; ``name`` is what messages call it."""
+        return cls(open_model(content, name))
 
     def predict_proba(self, clips: Sequence[Any], speakers: Sequence[Any] | None = None) -> npt.NDArray[np.float32]:
         """Probabilities of each emotion. A list of paths or waves (n_samples,) at 16 000 Hz -> (n, classes).
@@ -216,7 +221,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     PluginError
         Its features need a package that is not installed.
     """
-    return Model(file_content(Path(path)), str(path))
+    return Model.of(file_content(Path(path)), str(path))
 
 
 def _named(clips: Sequence[Any]) -> Iterator[tuple[str, Any]]:

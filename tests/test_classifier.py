@@ -333,7 +333,7 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
     ("clip", "message"),
     [
         ("gone.wav", r"gone\.wav: there is no such file"),
-        (np.r_[np.ones(999), np.nan], "clip 1: 1 of 1000 samples are NaN or infinite"),
+        (np.r_[np.ones(999), np.nan], "clip 1: 1 of 1000 samples is not finite"),
         (np.zeros(1000), r"clip 1: all 1000 samples are zero \(digital silence\)"),
         (np.ones(399), r"clip 1: has 399 samples \(24.9 ms\); these features need at least 400"),
         (np.ones((1000, 2)), r"clip 1: a wave is one-dimensional, mono; this one has shape \(1000, 2\)"),

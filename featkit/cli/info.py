@@ -28,15 +28,14 @@ def info(as_json: bool, model: Path) -> None:
     from featkit.modelfile.session import file_content
     from featkit.runtime import Model
 
-    content = file_content(model)
-    opened = open_model(content, str(model))
+    opened = open_model(content := file_content(model), str(model))
     if as_json:
         click.echo(json.dumps(opened.recipe, indent=2, ensure_ascii=False))
     else:
         for key, value in _rows(opened, f"{model} ({len(content) / 1000:.0f} kB)").items():
             click.echo(f"{key.ljust(10)}  {value}")
     try:
-        Model(content, str(model))
+        Model(opened)
     except PluginError as error:  # nothing is wrong with the file
         click.echo(f"Note: this model cannot be asked here. {error}", err=True)
 
@@ -48,10 +47,7 @@ def _rows(opened: Opened, file: str) -> dict[str, str]:
     rows = {"file": f"{file}, written by featkit {recipe['featkit_version']}"}
     if opened.quantised:
         rows["form"] = _form(recipe.get("form", {}))
-    rows |= described(recipe, opened.inputs)
-    if not recipe["scores"]:
-        rows["scores"] = "not measured; `featkit fit --evaluate` measures the recipe on speakers it has not heard"
-    return rows
+    return rows | described(recipe, opened.inputs)
 
 
 def _form(form: dict[str, str]) -> str:

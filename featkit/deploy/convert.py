@@ -187,7 +187,7 @@ def _make(source: Source, form: str, samples: int, calibration: Clips) -> _Made:
 
 
 def _onnx(content: bytes) -> Predict:
-    model = Model(content, "the converted model")
+    model = Model.of(content, "the converted model")
     return lambda wave: model.predict_proba([wave])[0]
 
 

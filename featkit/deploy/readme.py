@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from featkit import card
 from featkit.audio import SAMPLE_RATE
@@ -36,9 +35,8 @@ def folder_readme(source: Source, comparison: Comparison, samples: int, told: st
 
 def form_card(source: Source, comparison: Comparison, file: str, told: str) -> str:
     """Model card of an ONNX or ORT file: that of the model, how it was made, and how an app asks it."""
-    after = comparison.after
+    recipe, after = source.model.recipe, comparison.after
     latency = (after.milliseconds / 1000, 3.0)
-    recipe = source.model.recipe | {"scores": _scores(source, comparison, told)}
     kotlin, swift = (text.replace("FILE", file) for text in (_ORT_KOTLIN, _ORT_SWIFT))
     about = card.model_card(recipe, source.model.inputs, file, after.n_bytes, latency)
     if file.endswith(".ort"):  # featkit.load reads ONNX files only
@@ -76,15 +74,6 @@ def _short_and_long(samples: int) -> str:
     )
 
 
-def _scores(source: Source, comparison: Comparison, told: str) -> dict[str, Any]:
-    """Those of the recipe; where they were never measured, that, and what is known of the form."""
-    text = (
-        "`featkit fit --evaluate` measures the recipe on speakers it has not heard. This file: "
-        f"{told} {comparison.summary()}"
-    )
-    return source.model.recipe["scores"] or {"not measured;": text.rstrip(".")}
-
-
 def _made_of(source: Source, file: str) -> str:
     text = f"## This file\n\n`{file}` was made of `{source.path.name}` by featkit"
     if file.endswith(".onnx"):
@@ -98,7 +87,7 @@ def _made_of(source: Source, file: str) -> str:
 
 
 def _measured(comparison: Comparison, told: str) -> str:
-    return f"## Measured\n\n{told}\n\n{comparison.table()}\n"
+    return f"## Measured\n\n{told} {comparison.summary()}\n\n{comparison.table()}\n"
 
 
 def _limits(source: Source) -> str:

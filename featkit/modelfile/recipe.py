@@ -38,6 +38,8 @@ _KINDS = {
 class Opened:
     """A file that may be asked, and what it says of itself. Its extractor need not be installed."""
 
+    name: str
+    """How the file is called in messages."""
     session: onnxruntime.InferenceSession
     recipe: dict[str, Any]
     quantised: bool
@@ -66,7 +68,7 @@ def open_model(content: bytes, name: str) -> Opened:
             f"{name}: its recipe names the labels {_listed(recipe['labels'])}, but its graph {answers}; copy the file "
             "again, or export it anew."
         )
-    return Opened(session, recipe, bool(contents.operators & EIGHT_BITS))
+    return Opened(name, session, recipe, bool(contents.operators & EIGHT_BITS))
 
 
 def read_recipe(session: onnxruntime.InferenceSession, name: str) -> dict[str, Any]:

@@ -134,7 +134,7 @@ KINDS = [
     _lying("codec-0", _BROKEN, "not_audio", codec=0),
     _lying("codec-unknown", _BROKEN, "not_audio", codec=0x1234),
     _lying("codec-mp3", _BROKEN, "not_audio", codec=85),
-    _lying("float", "samples are NaN or infinite|samples reach", bits=32, codec=3),
+    _lying("float", "samples (is|are) not finite|samples reach", bits=32, codec=3),
     _lying("12-bits-in-16", bits=12, align=2),
     _lying("no-block-size", align=0),
 ]

@@ -44,7 +44,7 @@ def _narrow(rate: int) -> Samples:
 
 _fading = _tone * np.linspace(0, 1, RATE) ** 2
 _two = np.stack([_tone, np.full(RATE, np.nan)], 1)
-_finite = "samples are NaN or infinite"
+_finite = "samples (is|are) not finite"
 KINDS = [
     _refused("no-samples", np.empty(0), "holds 0 samples"),
     _stored("one-sample", np.array([0.5]), "short", "dc"),

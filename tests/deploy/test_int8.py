@@ -72,7 +72,7 @@ def test_the_recipe_is_the_same_and_the_card_tells_of_the_new_file(model: Path, 
     assert report.comparison.table() in card
     assert f"`small.onnx` was made of `{model.name}` by featkit: the network computes in 8 bits" in card
     assert "| scores | not measured; `featkit fit --evaluate` measures the recipe on speakers it has not" in card
-    assert f"This file: Judged on 24 labelled clips. UA 100.0 %, of {model.name} 100.0 %" in card
+    assert f"Judged on 24 labelled clips. UA 100.0 %, of {model.name} 100.0 %" in card
 
 
 @pytest.mark.parametrize("form", ["onnx-int8", "onnx-int8-static"])

@@ -343,7 +343,7 @@ def test_what_is_no_clip_is_refused_in_the_words_of_python(opened: Opened, tmp_p
         "that range.",
         "The clip cannot be used: it has 6.25 ms and the model needs at least 25 ms; choose a longer one.",
         "The clip cannot be used: its only sample is zero (digital silence); drop the clip.",
-        "The clip cannot be used: 1 of 2 samples is NaN or infinite; repair or drop the clip.",
+        "The clip cannot be used: 1 of 2 samples is not finite (NaN or inf); repair or drop the clip.",
     ]
 
 

@@ -65,7 +65,7 @@ def added(path: Path, *nodes: onnx.NodeProto, **constants: Any) -> bytes:
 
 def refused(content: bytes, message: str) -> None:
     with pytest.raises(ModelError, match=message) as caught:
-        Model(content, "model.onnx")
+        Model.of(content, "model.onnx")
     assert str(caught.value).startswith("model.onnx: ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 800
@@ -85,7 +85,7 @@ def test_what_is_made_of_constants_alone_has_the_limit_of_memory(models: dict[st
 
 def test_what_is_made_of_the_clip_has_the_limit_of_memory(models: dict[str, Path]) -> None:
     square = [node("Transpose", ["wave"], ["column"]), node("Mul", ["wave", "column"], ["big"])]
-    model = Model(added(models["mfcc39-svm"], *square), "model.onnx")
+    model = Model.of(added(models["mfcc39-svm"], *square), "model.onnx")
     short, long = WAVES[0][:3_000], np.concatenate([WAVES[0]] * 4)
     np.testing.assert_allclose(model.predict_proba([short]), fitted().predict_proba([short]), atol=1e-4)
     with pytest.raises(AudioError, match=r"clip 1: the model gives no answer .it takes more than 8 GB of mem"):
@@ -259,7 +259,7 @@ for i in range(int(first), int(last)):
     print(i, end=" ", flush=True)
     rng = np.random.default_rng(i)
     try:
-        model = Model(mutated(rng, files[i % len(files)]), "model.onnx")
+        model = Model.of(mutated(rng, files[i % len(files)]), "model.onnx")
     except ModelError as error:
         assert "\\n" not in str(error), error
         print("refused")

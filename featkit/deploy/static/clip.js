@@ -87,7 +87,7 @@ export function check(samples) {
     else bad++;
   }
   if (!samples.length) throw unusable("holds 0 samples; remove it or record it again.");
-  if (bad) throw unusable(`${bad} of ${samples.length} samples ${bad === 1 ? "is" : "are"} NaN or infinite; repair or drop the clip.`);
+  if (bad) throw unusable(`${bad} of ${samples.length} samples ${bad === 1 ? "is" : "are"} not finite (NaN or inf); repair or drop the clip.`);
   if (!peak) throw unusable(`${samples.length === 1 ? "its only sample is" : `all ${samples.length} samples are`} zero (digital silence); drop the clip.`);
   if (peak > LOUDEST) throw unusable(`samples reach ${peak.toFixed(0)}, a wave −1 to 1; scale integers to that range.`);
   return samples;
