@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import ismodule
 from pathlib import Path
@@ -24,7 +22,7 @@ from featkit.card import CARD_HEAD, model_card
 from featkit.errors import ExportError
 from featkit.extraction import clip_list, extract_one
 from featkit.features.base import Bundle, Features, stack
-from featkit.files import replacing
+from featkit.files import require_writable, write_all, writing
 from featkit.graph import GraphBuilder, session
 from featkit.modelfile import canary
 from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY, open_model
@@ -165,42 +163,10 @@ def require_place(path: Path) -> None:
         It is a folder, a file of somebody's own lies where the card should, or nothing may be written there.
     """
     card = path.with_suffix(".md")
-    with writing(path):
-        if path.is_dir():
-            raise ExportError(f"{path}: is a folder; name a file for the model.")
+    with writing(card):
         if card.exists() and not card.read_bytes().startswith(CARD_HEAD.encode()):
             raise ExportError(f"{card}: is no model card, and one would take its place; give the model another name.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-
-
-def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write each file whole or not at all, in this order; folders are made.
-
-    Raises
-    ------
-    ExportError
-        One cannot be written, as on a full disk.
-    """
-    for path, content in files.items():
-        with writing(path), replacing(path) as draft:
-            draft.write_bytes(content)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Whatever the system says against writing ``path`` becomes one line.
-
-    Raises
-    ------
-    ExportError
-        The block raised an `OSError`.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written here ({error.strerror}); name another place.") from None
+    require_writable(path)
 
 
 def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:

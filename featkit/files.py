@@ -1,12 +1,15 @@
-"""Files that are replaced whole or not at all, and where files are kept that can be made again. A leaf."""
+"""Files that are replaced whole or not at all, and where files are kept that can be made again."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from featkit.errors import ExportError
 
 
 @contextmanager
@@ -29,6 +32,50 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done for it; its folder is made.
+
+    Raises
+    ------
+    ExportError
+        It is a folder, or nothing may be written there.
+    """
+    with writing(path):
+        if path.is_dir():
+            raise ExportError(f"{path}: is a folder; name a file.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write each file whole or not at all, in this order; folders are made.
+
+    Raises
+    ------
+    ExportError
+        One cannot be written, as on a full disk.
+    """
+    for path, content in files.items():
+        with writing(path), replacing(path) as draft:
+            draft.write_bytes(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever the system says against writing ``path`` becomes one line.
+
+    Raises
+    ------
+    ExportError
+        The block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written here ({error.strerror}); name another place.") from None
 
 
 def cache_folder(name: str) -> Path:

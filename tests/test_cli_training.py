@@ -86,6 +86,16 @@ def test_ctrl_c_writes_the_best_model_so_far_and_says_so(manifest: Path, tmp_pat
     assert np.isfinite(probabilities(tmp_path / "a.onnx")).all()
 
 
+def test_a_history_that_cannot_be_written_is_told_before_training(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "curve.png").mkdir()
+    words = ["fit", "--data", manifest, "--backend", "mlp:epochs=1", "-o", tmp_path / "m.onnx"]
+    result = run(*words, "--history", tmp_path / "curve.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "curve.png: is a folder; name a file." in result.stderr
+    (tmp_path / "run.md").write_text("somebody's own, and nobody asks for its place")
+    assert run(*words, "--history", tmp_path / "run.csv").exit_code == 0
+
+
 def test_the_history_is_written_as_table_and_picture(manifest: Path, tmp_path: Path) -> None:
     table, picture = tmp_path / "run.csv", tmp_path / "run.png"
     words = ["--data", manifest, "--backend", NETWORK.format(3), "-o", tmp_path / "a.onnx"]

@@ -307,7 +307,7 @@ def test_a_file_of_somebody_s_own_is_not_replaced_by_the_card(tmp_path: Path) ->
 
 def test_a_place_where_nothing_can_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "folder.onnx").mkdir()
-    with pytest.raises(ExportError, match=r"folder\.onnx: is a folder; name a file for the model"):
+    with pytest.raises(ExportError, match=r"folder\.onnx: is a folder; name a file\."):
         require_place(tmp_path / "folder.onnx")
     (tmp_path / "file").touch()
     with pytest.raises(ExportError, match=r"m\.onnx: cannot be written here \(\w.*\); name another place"):

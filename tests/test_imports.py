@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "quality": "errors audio",
     "plugins": "errors",
     "normalise": "errors",
-    "files": "",
+    "files": "errors",
     "tables": "errors",
     "card": "tables",
     "metrics": "errors",

@@ -104,10 +104,12 @@ def fit(
     from featkit.corpus import read_corpora
     from featkit.evaluation import evaluate
     from featkit.export import require_place
+    from featkit.files import require_writable
     from featkit.protocols import require_speakers
 
-    for path in (output, *history):
-        require_place(path)
+    require_place(output)
+    for path in history:
+        require_writable(path)
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
     corpus = read_corpora(data, progress=live())
     if scored:

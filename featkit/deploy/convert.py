@@ -21,7 +21,8 @@ from featkit.deploy.ort import predictor, to_ort
 from featkit.deploy.readme import OPERATORS_SUFFIX, folder_readme, form_card
 from featkit.deploy.source import Source, read_source, require_network, require_wave
 from featkit.errors import ExportError
-from featkit.export import require_place, with_form, write_all, writing
+from featkit.export import require_place, with_form
+from featkit.files import write_all, writing
 from featkit.runtime import Model
 from featkit.tables import counted
 

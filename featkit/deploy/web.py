@@ -15,7 +15,7 @@ from featkit import card
 from featkit.deploy import browser
 from featkit.deploy.source import require_wave
 from featkit.errors import ExportError
-from featkit.export import writing
+from featkit.files import writing
 from featkit.runtime import Model, load
 
 MAX_BYTES = 32_000_000

@@ -287,7 +287,7 @@ def test_what_is_no_source_is_one_plain_line(
 def test_the_output_must_have_a_place(model: Path, tmp_path: Path) -> None:
     (tmp_path / "folder.onnx").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(ExportError, match=r"folder.onnx: is a folder; name a file for the model"):
+    with pytest.raises(ExportError, match=r"folder.onnx: is a folder; name a file\."):
         convert(model, "onnx-int8", tmp_path / "folder.onnx")
     with pytest.raises(ExportError, match="is the model itself; give the new form another name"):
         convert(model, "onnx-int8", model)
