@@ -69,11 +69,10 @@ def cells(
     """All rows of a table in the order of the work. Across corpora there is one protocol: learn here, judge there."""
     asked = list(dict.fromkeys(replace(one, cv="across") for one in protocols)) if test else list(protocols)
     over = "" if test is None else f"+{data_hash(test)}"
-    corpora = list(corpora)
-    for corpus in corpora if test is not None else ():
-        refuse_shared(corpus.files, test.files)  # type: ignore[union-attr]
     found = []
     for corpus in corpora:
+        if test is not None:
+            refuse_shared(corpus.files, test.files)
         data = data_hash(corpus) + over
         named = [_named(one, corpus) for one in recipes]
         found += [Cell(one, protocol, corpus, test, data) for one in named for protocol in asked]

@@ -109,7 +109,6 @@ copies_option = option(
     metavar="N",
     help="Copies of each training clip.",
     callback=needs_plan,
-    is_eager=False,
 )
 cv_option = option(
     "--cv",
