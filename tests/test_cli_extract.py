@@ -240,7 +240,10 @@ def test_what_does_not_belong_together_is_not_merged(tmp_path: Path, shards: lis
         ([shards[0], shards[2]], "s: shard 2 of 3 is missing; extract it"),
         ([tmp_path / "all.parquet", *shards], "stands in two of these tables"),
         ([*shards, tmp_path / "other.parquet"], "other.parquet: was made with other settings than"),
-        ([*shards, tmp_path / "none.parquet"], "none.parquet: is not a feature table in Parquet"),
+        (
+            [*shards, tmp_path / "none.parquet"],
+            "none.parquet: there is no such feature table; make one with featkit extract",
+        ),
         ([tmp_path / "foreign.parquet"], "foreign.parquet: is damaged or not a Parquet file"),
         ([cut], "cut.parquet has lost or changed bits"),
     ):

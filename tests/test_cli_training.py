@@ -86,6 +86,27 @@ def test_ctrl_c_writes_the_best_model_so_far_and_says_so(manifest: Path, tmp_pat
     assert np.isfinite(probabilities(tmp_path / "a.onnx")).all()
 
 
+def test_a_manifest_needs_no_pyarrow(manifest: Path, tmp_path: Path) -> None:
+    """What `pip install featkit` brings must be able to learn from a table of one's own."""
+    words = ["fit", "--data", str(manifest), "-o", str(tmp_path / "m.onnx")]
+    code = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Without(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == "pyarrow":
+            raise ModuleNotFoundError("there is none", name=name)
+
+sys.meta_path.insert(0, Without())
+from featkit.cli import cli
+cli({words!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "m.onnx").exists()
+
+
 def test_a_history_that_cannot_be_written_is_told_before_training(manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "curve.png").mkdir()
     words = ["fit", "--data", manifest, "--backend", "mlp:epochs=1", "-o", tmp_path / "m.onnx"]

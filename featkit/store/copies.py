@@ -25,9 +25,9 @@ from featkit.errors import DataError
 from featkit.files import replacing
 from featkit.parts.output import SETTINGS_KEY
 from featkit.store.layout import FRAMES, NOTED, matrix
+from featkit.store.marks import MARK, beside, settings_of_copy
 from featkit.store.table import Recipe, recipe_of
 
-_MARK = "% featkit "
 _ARFF_TEXT = ("file", "speaker", "text", "sha256", "quality")
 _FIELD = re.compile(r"'((?:[^'\\]|\\.)*)'|([^,]*)", re.DOTALL)
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -42,16 +42,8 @@ def copy_table(table: Path, path: Path) -> None:
         with replacing(path) as draft:
             write(draft, file, recipe_of(settings, table))
         if path.suffix == ".csv":
-            with replacing(_beside(path)) as draft:
+            with replacing(beside(path)) as draft:
                 draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def is_copy(path: Path) -> bool:
-    """Whether a file is a copy that `copy_table` wrote."""
-    try:
-        return '"command": "extract"' in _text(path)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return False
 
 
 def read_copy(path: Path) -> tuple[Recipe, dict[str, list[str | None]], Sequence[npt.NDArray[np.float32]]]:
@@ -64,7 +56,7 @@ def read_copy(path: Path) -> tuple[Recipe, dict[str, list[str | None]], Sequence
     """
     read = {".csv": _read_csv, ".arff": _read_arff, ".npz": _read_npz}[path.suffix]
     try:
-        recipe = recipe_of(json.loads(_text(path)), path)
+        recipe = recipe_of(json.loads(settings_of_copy(path)), path)
         about, values = read(path, recipe)
     except DataError:
         raise
@@ -75,22 +67,6 @@ def read_copy(path: Path) -> tuple[Recipe, dict[str, list[str | None]], Sequence
             f"{path}: is damaged: it has {len(values)} of {recipe.settings.get('rows')} rows; extract it again."
         )
     return recipe, about, values
-
-
-def _text(path: Path) -> str:
-    """The settings as JSON, wherever they stand."""
-    if path.suffix == ".csv":
-        return _beside(path).read_text(encoding="utf-8")
-    if path.suffix == ".npz":
-        with np.load(path) as file:
-            return str(file["recipe"])
-    with path.open(encoding="utf-8") as lines:
-        first = lines.readline()
-    return first.removeprefix(_MARK) if first.startswith(_MARK) else ""
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.settings.json")
 
 
 def _groups(file: Any) -> Iterator[pa.Table]:
@@ -126,7 +102,7 @@ def _write_arff(draft: Path, file: Any, recipe: Recipe) -> None:
     labels = {label for rows in _groups_of(file, ["label"]) for label in rows["label"].unique().to_pylist()} - {None}
     kind = "{" + ",".join(map(_quoted, sorted(labels))) + "}" if labels else "string"
     with draft.open("w", encoding="utf-8", newline="\n") as out:
-        out.write(f"{_MARK}{json.dumps(recipe.settings)}\n@relation featkit\n\n@attribute name string\n")
+        out.write(f"{MARK}{json.dumps(recipe.settings)}\n@relation featkit\n\n@attribute name string\n")
         out.writelines(f"@attribute {name} numeric\n" for name in ("start", "end"))
         out.writelines(f"@attribute {name} string\n" for name in _ARFF_TEXT[1:])
         out.writelines(f"@attribute {_quoted(name)} numeric\n" for name in recipe.names)

@@ -15,6 +15,7 @@ from featkit import plugins
 from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
 from featkit.files import replacing
+from featkit.store.marks import is_copy
 
 COPIES = (".csv", ".arff", ".npz")
 """Formats besides Parquet. They are copies: what goes on from a table goes on from Parquet."""
@@ -117,8 +118,6 @@ def is_table(path: str | os.PathLike[str]) -> bool:
     if not path.is_file():
         return False
     if path.suffix in COPIES:
-        from featkit.store.copies import is_copy
-
         return is_copy(path)
     return path.suffix == ".parquet" and _is_parquet_table(path)
 
