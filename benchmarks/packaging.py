@@ -36,8 +36,11 @@ import shutil
 from pathlib import Path
 from featkit.datasets import open_dataset
 Path("clips").mkdir()
-for number, clip in zip(range(4), open_dataset("synthetic").clips()):
+clips = list(open_dataset("synthetic").clips())
+for number, clip in zip(range(4), clips):
     shutil.copy(clip.path, f"clips/{number}.wav")
+rows = [f"{clip.path},{clip.label},{clip.speaker}" for clip in clips]
+Path("manifest.csv").write_text("\\n".join(["file,label,speaker", *rows]))
 """
 ENCODER = """
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
@@ -213,7 +216,7 @@ def without_extras(base: Environment, wheel: Path, folder: Path) -> dict[str, st
     packages, size = base.packages() - base.empty[0], base.megabytes() - base.empty[1]
     commands = (
         "featkit --version", "python -m featkit --help", FIT.format(name="base"), "python clips.py",
-        "featkit predict base.onnx clips",
+        "featkit predict base.onnx clips", "featkit fit --data manifest.csv -o manifest.onnx",
     )  # fmt: skip
     says = at_work(base, commands, folder)
     return {"extra": "none", "packages": str(packages), "MB": f"{size:.0f}", "s": f"{seconds:.0f}",

@@ -114,7 +114,8 @@ def _trained_on(data: dict[str, Any]) -> str:
     varied = data.get("augment")
     copies = f", {counted(varied['copies'], 'copy', 'copies')} of each by {varied['plan']}" if varied else ""
     of = "; ".join(data.get("corpora") or [])
-    return f"{f'{of}: ' if of else ''}{counted(data['clips'], 'clip')}{speakers} ({counts}){copies}"
+    stopped = f"; stopped by Ctrl-C after {counted(data['stopped'], 'epoch')}" if data.get("stopped") else ""
+    return f"{f'{of}: ' if of else ''}{counted(data['clips'], 'clip')}{speakers} ({counts}){copies}{stopped}"
 
 
 def _scores(scores: dict[str, Any] | None) -> str:

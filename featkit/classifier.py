@@ -225,6 +225,8 @@ class SERClassifier(Recogniser):
             "speakers": None if groups is None else len(set(groups.tolist())),
             "augment": None if copies is None else copies.summary(),
         }
+        if getattr(self.backend_, "interrupted_", False):
+            self.data_["stopped"] = len(self.history_)
         return self
 
     def predict_proba(self, X: Any, groups: Any = None) -> Float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def test_ctrl_c_writes_the_best_model_so_far_and_says_so(manifest: Path, tmp_pat
     assert "of 100000 epochs; the weights of epoch" in text
     assert (tmp_path / "a.onnx.checkpoint").exists()
     assert np.isfinite(probabilities(tmp_path / "a.onnx")).all()
+    assert re.search(r"trained on .*; stopped by Ctrl-C after \d+ epochs?\n", run("info", tmp_path / "a.onnx").stdout)
 
 
 def test_a_manifest_needs_no_pyarrow(manifest: Path, tmp_path: Path) -> None:

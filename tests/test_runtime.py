@@ -250,6 +250,7 @@ def test_a_model_that_names_other_files_is_refused_even_beside_them(
         (setting(data={"labels": 5}), "'labels' of 'data' is no table"),
         (setting(data={}), "its recipe is damaged .'labels' is missing"),
         (of_data(clips="many"), "'clips' of 'data' is no whole number"),
+        (of_data(stopped="late"), "'stopped' of 'data' is no whole number"),
         (of_data(corpora=[5]), "one of 'corpora' of 'data' is no text"),
         (of_data(augment={"plan": "noise"}), "'augment' of 'data' has no plan or no copies"),
         (setting(scores=[1]), "'scores' is no table"),

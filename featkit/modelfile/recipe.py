@@ -155,8 +155,9 @@ def _of_words(recipe: dict[str, Any]) -> Iterator[str]:
 def _of_data(data: dict[str, Any]) -> Iterator[str]:
     if not isinstance(data["labels"], dict):
         yield "'labels' of 'data' is no table"
-    for key in ("clips", "speakers"):
-        if not isinstance(data[key], int | None):
+    numbers = {"clips": data["clips"], "speakers": data["speakers"], "stopped": data.get("stopped")}
+    for key, number in numbers.items():
+        if not isinstance(number, int | None):
             yield f"'{key}' of 'data' is no whole number"
     if not all(isinstance(corpus, str) for corpus in data.get("corpora") or []):
         yield "one of 'corpora' of 'data' is no text"
