@@ -373,7 +373,7 @@ def test_copies_are_counted_in_whole_numbers(n: Any, seed: Any, message: str, cl
     ("wave", "message"),
     [
         (np.zeros(500, np.float32), "all 500 samples are zero"),
-        (np.full(500, np.nan, np.float32), "500 of 500 samples are NaN"),
+        (np.full(500, np.nan, np.float32), "500 of 500 samples are not finite"),
         (np.empty(0, np.float32), "holds 0 samples"),
     ],
 )

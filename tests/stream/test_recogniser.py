@@ -461,7 +461,7 @@ def test_settings_that_make_no_sense_are_refused(svm: Model, settings: Any, mess
 def test_offline_a_wave_that_is_no_clip_is_refused(svm: Model) -> None:
     for wave, message in (
         (np.zeros(99), "digital silence"),
-        (np.full(9, np.nan), "are NaN"),
+        (np.full(9, np.nan), "are not finite"),
         (np.empty(0), "0 samples"),
     ):
         with pytest.raises(AudioError, match=message):
