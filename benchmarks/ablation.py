@@ -1,8 +1,8 @@
 """What each ingredient of neural training is worth: one recipe, and the same with one thing changed at a time.
 
 Scores whole corpora by speaker and appends a row to a file as soon as it is measured; rows that stand there already are
-not measured again. The table shows each row's difference from the first, with a 95 % interval by paired bootstrap over
-speakers.
+not measured again. The table shows each row's difference from the first, with a 95 % interval over
+speakers, both judged on the same ones.
 
     python benchmarks/ablation.py --data emodb:PATH --backend mlp
     python benchmarks/ablation.py --data emodb:PATH --backend tdnn --jobs 2
@@ -21,7 +21,7 @@ from featkit.benchmark import compare
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.evaluation import Evaluation, evaluate
-from featkit.tables import markdown
+from featkit.tables import markdown, percent
 
 PLAN, COPIES = "standard", 8
 # name : settings of the backend, or of the estimator where they begin with "clf__"
@@ -101,13 +101,13 @@ def table(rows: dict[str, Any], corpus: Any) -> str:
     cells = []
     for name in (name for name in CHANGES if name in rows):
         row = rows[name]
-        low, high = row["UA_95"]
-        gain = compare(base, of(row)).difference
+        told = of(row)
+        gain = compare(base, told).difference
         mean, down, up = gain.ua, *gain.interval
         cells.append(
             {
                 "change": name,
-                "UA": f"{100 * row['UA']:.1f} [{100 * low:.0f}, {100 * high:.0f}]",
+                "UA": percent(told.ua, told.ua_interval),
                 "difference": "" if name == "the recipe" else f"{100 * mean:+.1f} [{100 * down:+.1f}, {100 * up:+.1f}]",
                 "CPU s": f"{row['cpu_seconds']:.0f}",
             }

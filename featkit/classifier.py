@@ -59,6 +59,11 @@ class Recogniser(ClassifierMixin, BaseEstimator, ABC):
         """The classifiers of which it consists; once it is fitted, the fitted ones."""
 
     @property
+    def chosen(self) -> str | None:
+        """What a search inside ``fit`` found, as the command line reads it: "svm:C=10"; None where none is made."""
+        return None
+
+    @property
     def transductive(self) -> bool:
         """Whether an answer needs all clips of its speaker: such scores are not comparable with others."""
         return any(member.normalise == "speaker" for member in self.members())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,8 @@ class Evaluation:
     """Of networks: for each network of each fold one dict an epoch, as ``SERClassifier.history_``."""
     importance: Mapping[str, metrics.Difference] | None = None
     """Family of features → what shuffling it costs of UA, with its interval; None where nobody asked."""
+    chosen: Sequence[str] = ()
+    """Of a `TunedClassifier`: what the search in each fold chose, as the command line reads it: "svm:C=10"."""
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
@@ -96,7 +98,7 @@ class Evaluation:
 
     @cached_property
     def ua_interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of UA by bootstrap over speakers; None without at least two known ones."""
+        """95 % confidence interval of UA over speakers; None without at least two known ones."""
         if self.by_speaker is None or len(self.by_speaker) < 2:
             return None
         return metrics.ua_interval(np.stack(list(self.by_speaker.values())))
@@ -323,27 +325,42 @@ def _judged(
     predictions = np.empty_like(y)
     changed: dict[str, npt.NDArray[Any]] = {}  # family: (repeats, n) predictions with it shuffled
     histories: list[Any] = []
+    chosen: list[str] = []
     cpu_seconds = 0.0
     more = {"seed": seed} if importance else {}
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_run_fold)(classifier, clips, y, speakers, train, test, **more) for train, test in folds
     )
     bar = tqdm(results, total=len(folds), desc=protocol, unit="fold", disable=not progress, leave=False)
-    for (_, test), (classes, proba, spent, history, answers) in zip(folds, bar, strict=True):
-        probabilities[np.ix_(test, np.searchsorted(labels, classes))] = proba
-        predictions[test] = classes[proba.argmax(axis=1)]
-        for family, told in answers.items():
+    for (_, test), fold in zip(folds, bar, strict=True):
+        probabilities[np.ix_(test, np.searchsorted(labels, fold.classes))] = fold.probabilities
+        predictions[test] = fold.classes[fold.probabilities.argmax(axis=1)]
+        for family, told in fold.shuffled.items():
             changed.setdefault(family, np.repeat(y[None], shares.REPEATS, axis=0))[:, test] = told
-        histories += history
-        cpu_seconds += spent
+        histories += fold.histories
+        chosen += fold.chosen
+        cpu_seconds += fold.cpu_seconds
     judged = np.sort(np.concatenate([test for _, test in folds]))
     found = Evaluation(
         y[judged], predictions[judged], probabilities[judged], labels, None if speakers is None else speakers[judged],
-        protocol, cpu_seconds, judged, histories,
+        protocol, cpu_seconds, judged, histories, chosen=chosen,
     )  # fmt: skip
     if not importance:
         return found
     return replace(found, importance=_importance(found, {k: v[:, judged] for k, v in changed.items()}))
+
+
+class _Fold(NamedTuple):
+    """What comes of training on one part and answering on the other."""
+
+    classes: npt.NDArray[Any]
+    probabilities: npt.NDArray[np.float32]
+    cpu_seconds: float
+    histories: list[Any]
+    """One for each network."""
+    shuffled: dict[str, npt.NDArray[Any]]
+    """Family of features: (repeats, clips) answers with it shuffled."""
+    chosen: list[str]
 
 
 def _run_fold(
@@ -354,11 +371,8 @@ def _run_fold(
     train: Places,
     test: Places,
     seed: int | None = None,
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], float, list[Any], dict[str, npt.NDArray[Any]]]:
-    """Train a clone on one part and let it answer on the other; with a seed, also with shuffled features.
-
-    -> classes, probabilities, CPU seconds, history of each network, (repeats, clips) answers by family
-    """
+) -> _Fold:
+    """Train a clone on one part and let it answer on the other; with a seed, also with shuffled features."""
     start = time.process_time()
     fold = clone(classifier).set_params(n_jobs=None, progress=False)
     heard = None if speakers is None else speakers[train]
@@ -376,7 +390,7 @@ def _run_fold(
         for family, places in shares.columns(fold, judged[0]).items():
             mixed = (shares.shuffled(judged, places, rng) for _ in range(shares.REPEATS))
             answers[family] = np.stack([fold.predict(clips_, **told) for clips_ in mixed])
-    return fold.classes_, proba, spent, histories, answers
+    return _Fold(fold.classes_, proba, spent, histories, answers, [fold.chosen] if fold.chosen else [])
 
 
 def _importance(found: Evaluation, answers: Mapping[str, npt.NDArray[Any]]) -> dict[str, metrics.Difference]:

@@ -87,10 +87,11 @@ def macro_f1(counts: npt.NDArray[Any]) -> float:
 def ua_interval(
     counts_by_speaker: npt.NDArray[Any], *, level: float = 0.95, n_resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Confidence interval of UA by bootstrap over speakers.
+    """Confidence interval of UA over speakers: Student's t with the standard error of a bootstrap.
 
     Clips of one speaker are not independent: resampling clips makes intervals that are about half as wide as they
-    should be. So whole speakers are drawn, with replacement, and the interval is given by the percentiles.
+    should be. So whole speakers are drawn, with replacement. The percentiles of such draws are too narrow where
+    speakers are few (of six, 84 of 100 "95 %" intervals hold the truth), which the t quantile makes up for.
 
     Parameters
     ----------
@@ -103,12 +104,17 @@ def ua_interval(
 
     Returns
     -------
-    Lower and upper end, 0 to 1.
+    Lower and upper end, 0 to 1. Of two speakers they are mostly 0 and 1: two voices tell nothing of others.
 
-    Source: Davison & Hinkley (1997), Bootstrap Methods and their Application, sec. 3.8 (resampling of groups).
+    Source: Davison & Hinkley (1997), Bootstrap Methods and their Application, sec. 3.8 (resampling of groups);
+    Hesterberg (2015), "What teachers should know about the bootstrap", The American Statistician 69(4) (t with
+    a bootstrap's standard error, and its factor sqrt(n / (n - 1))).
     """
-    values = _resampled_ua(_drawn(len(counts_by_speaker), n_resamples, seed), counts_by_speaker)
-    return _percentiles(values, level)
+    n = len(counts_by_speaker)
+    values = _resampled_ua(_drawn(n, n_resamples, seed), counts_by_speaker)
+    reach = _reach(values, n, level)
+    found = ua(counts_by_speaker.sum(axis=0))
+    return max(found - reach, 0.0), min(found + reach, 1.0)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class Difference:
 def ua_difference(
     first: npt.NDArray[Any], second: npt.NDArray[Any], *, level: float = 0.95, n_resamples: int = 10_000, seed: int = 0
 ) -> Difference:
-    """UA of ``second`` less that of ``first``: an interval by paired bootstrap, p by exchanging them within speakers.
+    """UA of ``second`` less that of ``first``: an interval as `ua_interval`'s, p by exchanging them within speakers.
 
     Every draw of the bootstrap takes the same speakers for both. For p the two are exchanged for some of the
     speakers, in every way there is (up to 13 speakers) or in ``n_resamples`` ways: p is the share in which UA differs
@@ -147,7 +153,9 @@ def ua_difference(
     drawn = _drawn(len(first), n_resamples, seed)
     values = _resampled_ua(drawn, second) - _resampled_ua(drawn, first)
     found = ua(second.sum(axis=0)) - ua(first.sum(axis=0))
-    return Difference(found, _percentiles(values, level), _p(found, first, second, n_resamples, seed))
+    reach = _reach(values, len(first), level)
+    interval = max(found - reach, -1.0), min(found + reach, 1.0)
+    return Difference(found, interval, _p(found, first, second, n_resamples, seed))
 
 
 _MOST_EXCHANGES = 1 << 13
@@ -187,9 +195,11 @@ def _ua_of(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return values
 
 
-def _percentiles(values: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _reach(values: npt.NDArray[np.float64], n: int, level: float) -> float:
+    """How far an interval reaches to either side, of what draws of ``n`` speakers gave."""
+    from scipy.special import stdtrit  # not at the top: scores are told without it
+
+    return float(stdtrit(n - 1, (1 + level) / 2) * np.sqrt(n / (n - 1)) * np.nanstd(values))
 
 
 @dataclass(frozen=True, eq=False)

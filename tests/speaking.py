@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import io
 import json
+import shutil
 import socket
 import threading
 import time
@@ -30,7 +32,9 @@ TOKEN = "a-token-of-24-characters"
 @cache
 def model_file() -> Path:
     """A model of three emotions, trained on 24 synthetic clips."""
-    path = Path(mkdtemp(prefix="featkit-test-")) / "model.onnx"
+    folder = mkdtemp(prefix="featkit-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "model.onnx"
     fitted().export(path)
     return path
 

@@ -99,6 +99,8 @@ def test_evaluate_tunes_inside_the_fold(manifest: Path) -> None:
     result = run("evaluate", "--data", manifest, "--tune", 2, "--cv", 2)
     assert result.exit_code == 0, result.output
     assert "2 trials in each fold" in result.output
+    told = r"^mfcc39 \+ svm, 2 trials in each fold: the folds chose (svm\S* × 2|svm\S* × 1, svm\S* × 1)$"
+    assert re.search(told, result.output, re.MULTILINE), result.output
 
 
 # --- benchmark -------------------------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ def test_ctrl_c_keeps_the_finished_rows(manifest: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(runner, "_row", once)
     result = run("benchmark", "--data", manifest, "--cv", "loso", "--cv", 2, "--no-deploy", "-o", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert f"Interrupted: 1 of 2 rows are kept in {tmp_path / 'rows.jsonl'}" in result.stderr
     assert len(RowFile(tmp_path / "rows.jsonl").read()) == 1
     assert (tmp_path / "report.md").exists()

@@ -18,6 +18,7 @@ from speech import speech, write_wav
 
 from featkit import load
 from featkit.cli import cli
+from featkit.parts.lock import locked
 
 NETWORK = "cnn_lstm:channels=(8,12),hidden=8,batch_size=8,validation=0.25,patience=10000,epochs={}"
 
@@ -80,12 +81,22 @@ def test_a_killed_fit_goes_on_to_the_model_of_an_uninterrupted_one(manifest: Pat
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_writes_the_best_model_so_far_and_says_so(manifest: Path, tmp_path: Path) -> None:
     code, text = stopped(signal.SIGINT, manifest, tmp_path / "a.onnx", NETWORK.format(100_000))
-    assert code == 0, text
+    assert code == 130, text
     assert "Warning: cnn_lstm: stopped by Ctrl-C after" in text
     assert "of 100000 epochs; the weights of epoch" in text
     assert (tmp_path / "a.onnx.checkpoint").exists()
     assert np.isfinite(probabilities(tmp_path / "a.onnx")).all()
     assert re.search(r"trained on .*; stopped by Ctrl-C after \d+ epochs?\n", run("info", tmp_path / "a.onnx").stdout)
+
+
+def test_two_trainings_for_one_output_do_not_meet(manifest: Path, tmp_path: Path) -> None:
+    words = ["fit", "--data", manifest, "--backend", NETWORK.format(2), "-o", tmp_path / "a.onnx"]
+    with locked(tmp_path / ".a.onnx.lock", tmp_path / "a.onnx"):
+        refused = run(*words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"{tmp_path / 'a.onnx'}: another run is at work on it; wait for its end, or name another" in refused.stderr
+    assert run(*words).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.md", "a.onnx"]
 
 
 def test_a_manifest_needs_no_pyarrow(manifest: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
 from speech import EMOTIONS, SPEAKERS, extracted, small, speech
 
-from featkit import SERClassifier, SERVoting, TunedClassifier, evaluate, metrics
+from featkit import SERClassifier, SERVoting, TunedClassifier, evaluate, metrics, tune
 from featkit.errors import DataError, LeakageError
 from featkit.evaluation import evaluate_across, permuted
 from featkit.features.mfcc import MFCC39
@@ -307,8 +307,23 @@ def test_networks_leave_their_learning_curves() -> None:
 def test_an_average_and_a_search_are_judged_as_any_recogniser() -> None:
     both = SERVoting([SERClassifier("mfcc39"), SERClassifier("logmel")])
     assert evaluate(both, WAVES, LABELS, GROUPS, cv=2).ua > 0.5
+    assert evaluate(both, WAVES, LABELS, GROUPS, cv=2).chosen == []
     tuned = TunedClassifier(SERClassifier(), space={"C": [0.1, 10]}, cv=2)
-    assert evaluate(tuned, X, LABELS, GROUPS, cv=2).ua > 0.5
+    result = evaluate(tuned, X, LABELS, GROUPS, cv=2)
+    assert result.ua > 0.5
+
+
+def test_every_fold_tells_what_its_search_chose() -> None:
+    """The same searches made by hand, on the training clips of each fold."""
+    space = {"C": [0.001, 1], "kernel": ["linear", "rbf"]}
+    labels, groups = np.array(LABELS), np.array(GROUPS)
+    result = evaluate(TunedClassifier(SERClassifier(), space=space, cv=2), X, LABELS, GROUPS)
+    by_hand = []
+    for speaker in np.unique(groups):
+        heard = np.flatnonzero(groups != speaker)
+        found = tune(SERClassifier(), [X[i] for i in heard], labels[heard], groups[heard], space=space, cv=2)
+        by_hand.append(found.ranked[0].backend)
+    assert result.chosen == by_hand
 
 
 def test_what_normalises_by_speaker_is_told_who_speaks() -> None:

@@ -1,4 +1,4 @@
-"""Scores equal scikit-learn's; the interval of UA equals a plain bootstrap over speakers."""
+"""Scores equal scikit-learn's; the interval of UA is Student's, with the error of a plain bootstrap over speakers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
@@ -60,17 +61,32 @@ def tables(seed: int, speakers: int = 8, clips: int = 30) -> np.ndarray:
     return np.stack(found)
 
 
-def test_interval_equals_a_plain_bootstrap() -> None:
+def test_interval_is_that_of_t_with_the_error_of_a_plain_bootstrap() -> None:
     counts, rng = tables(0), np.random.default_rng(1)
     values = [metrics.ua(counts[rng.integers(8, size=8)].sum(axis=0)) for _ in range(4000)]
+    error = np.std(values) * np.sqrt(8 / 7)
     for level in (0.5, 0.95):
-        plain = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+        plain = scipy.stats.t(df=7, loc=metrics.ua(counts.sum(axis=0)), scale=error).interval(level)
         np.testing.assert_allclose(metrics.ua_interval(counts, level=level), plain, atol=0.01)
 
 
+def test_interval_of_a_mean_of_speakers_is_that_of_student() -> None:
+    hits = np.array([3, 5, 6, 8, 9])  # of ten clips of one emotion each: UA is the mean of the speakers
+    counts = np.zeros((5, 2, 2), int)
+    counts[:, 0, 0], counts[:, 0, 1] = hits, 10 - hits
+    student = scipy.stats.t(df=4, loc=hits.mean() / 10, scale=scipy.stats.sem(hits) / 10).interval(0.95)
+    np.testing.assert_allclose(metrics.ua_interval(counts), student, atol=0.005)
+
+
 def test_interval_of_a_draw_without_some_emotion_averages_over_the_others() -> None:
-    counts = np.array([[[5, 0], [0, 0]], [[0, 0], [5, 5]]])  # each speaker shows one emotion only
-    assert metrics.ua_interval(counts) == (0.5, 1.0)
+    counts = np.array([[[5, 0], [0, 0]], [[0, 0], [0, 5]]] * 2)  # each speaker shows one emotion only
+    assert metrics.ua_interval(counts) == (1.0, 1.0), "no clip of an emotion is no recall of 0"
+
+
+def test_two_speakers_tell_nothing_of_others() -> None:
+    counts = np.array([[[5, 5], [0, 0]], [[9, 1], [0, 0]]])
+    assert metrics.ua_interval(counts) == (0.0, 1.0)
+    assert metrics.ua_difference(counts, counts[::-1]).interval == (-1.0, 1.0)
 
 
 def test_interval_is_repeated_by_its_seed() -> None:
@@ -91,13 +107,14 @@ def test_clips_of_one_speaker_are_not_independent() -> None:
     assert by_speaker > 1.5 * by_clip
 
 
-def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("speakers", [4, 6, 20])
+def test_interval_covers_the_truth_as_often_as_it_says(speakers: int) -> None:
     truth = metrics.ua(tables(99, speakers=20_000).sum(axis=0))
     hits = 0
     for seed in range(200):
-        low, high = metrics.ua_interval(tables(seed, speakers=20), n_resamples=400)
+        low, high = metrics.ua_interval(tables(seed, speakers=speakers), n_resamples=400)
         hits += low <= truth <= high
-    assert 0.88 <= hits / 200 <= 0.98
+    assert 0.91 <= hits / 200 <= 0.98
 
 
 def test_one_speaker_has_no_interval() -> None:
@@ -141,12 +158,13 @@ def test_what_is_no_confidence_is_refused(confidence: list[float], right: list[i
         metrics.reliability(np.array(confidence), np.array(right))
 
 
-def test_the_paired_difference_equals_a_plain_bootstrap() -> None:
+def test_the_interval_of_a_difference_has_the_error_of_a_plain_paired_bootstrap() -> None:
     first, second, rng = tables(0), tables(5), np.random.default_rng(1)
     found = metrics.ua_difference(first, second)
     draws = rng.integers(8, size=(4000, 8))
     values = np.array([metrics.ua(second[own].sum(axis=0)) - metrics.ua(first[own].sum(axis=0)) for own in draws])
-    np.testing.assert_allclose(found.interval, np.quantile(values, [0.025, 0.975]), atol=0.01)
+    plain = scipy.stats.t(df=7, loc=found.ua, scale=np.std(values) * np.sqrt(8 / 7)).interval(0.95)
+    np.testing.assert_allclose(found.interval, plain, atol=0.015)
     assert found.ua == pytest.approx(metrics.ua(second.sum(axis=0)) - metrics.ua(first.sum(axis=0)))
 
 

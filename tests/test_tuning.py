@@ -537,12 +537,12 @@ def test_tune_says_that_speech_is_synthetic_and_takes_a_table(tmp_path: Path, ma
     assert (refused.exit_code, "give paths or waves" in refused.stderr) == (1, True)
 
 
-def test_an_interrupted_tune_keeps_the_best_and_exits_with_1(
+def test_an_interrupted_tune_keeps_the_best_and_exits_with_130(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(monkeypatch, at=3)
     result = run("tune", "--data", manifest, "--cv", 3, "-o", tmp_path / "m.onnx", "--results", tmp_path / "t.jsonl")
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert "2 trials of 20, then interrupted" in result.stdout
     assert "Interrupted: 2 of 20 trials are kept." in result.stderr
     assert (tmp_path / "m.onnx").exists()

@@ -39,7 +39,7 @@ class Cue:
     ua: float
     """Mean recall over the emotions, 0 to 1."""
     low: float
-    """Lower end of its 95 % interval over speakers."""
+    """What it is above with 95 % confidence, over speakers: the lower end of a 90 % interval."""
     chance: float
     """One by the number of emotions."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featkit import plots
-from featkit.benchmark.report import cells, grouped, title
+from featkit.benchmark.report import cells, chosen, grouped, title
 from featkit.benchmark.rows import Row
 from featkit.errors import PluginError
 from featkit.protocols import LEAKS, PERMUTED
@@ -84,7 +84,7 @@ def _head(rows: Sequence[Row]) -> str:
         f"<h1>Speech emotion recognition: {escape(corpora)}</h1>"
         f'<p class="quiet">{len(rows)} row{"" if len(rows) == 1 else "s"}, made {when} by featkit '
         f"{escape(rows[-1].made.versions.get('featkit', ''))}.{mixed}"
-        " WA is accuracy. UA is the mean recall over the emotions, with a 95 % interval by bootstrap over speakers. "
+        " WA is accuracy. UA is the mean recall over the emotions, with a 95 % interval over speakers. "
         "ECE is the expected calibration error. CPU s: training and prediction of all folds; extraction: CPU seconds "
         "of the features of all clips. kB and ms: the model of all clips as one ONNX file, and the median CPU "
         f"time from a clip in memory to its label.</p>{legend}"
@@ -165,6 +165,7 @@ def _facts(row: Row) -> str:
         "recall": ", ".join(f"{label} {recall}" for label, recall in recalls.items()),
         "clips": f"{len(row.evaluation.y_true)} judged, {row.failed_clips} could not be used",
         **({"model": f"none: {row.no_model}"} if row.no_model else {}),
+        **({"chosen": chosen(row)} if row.evaluation.chosen else {}),
         "seed": str(row.recipe.seed),
         "data": row.data,
         "code": row.made.code,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,17 @@ SYNTHETIC = "SYNTHETIC speech: it shows that the program runs, not how well it d
 
 def report(rows: Sequence[Row]) -> str:
     """Title and Markdown table of every group of rows that share corpus and protocol."""
-    return "\n\n".join(f"{title(group)}\n\n{markdown(cells(group))}" for group in grouped(rows))
+    return "\n\n".join(_part(group) for group in grouped(rows))
+
+
+def _part(rows: Sequence[Row]) -> str:
+    searched = [f"{row.recipe}: the folds chose {chosen(row)}" for row in rows if row.evaluation.chosen]
+    return "\n\n".join([title(rows), markdown(cells(rows)), *searched])
+
+
+def chosen(row: Row) -> str:
+    """What a search inside the folds found, and in how many of them."""
+    return ", ".join(f"{name} × {folds}" for name, folds in Counter(row.evaluation.chosen).most_common())
 
 
 def latex_report(rows: Sequence[Row]) -> str:

@@ -114,6 +114,7 @@ class Row:
             "extraction_seconds": self.extraction_seconds,
             "histories": [[{k: float(f"{v:.6g}") for k, v in row.items()} for row in one] for one in told.histories],
             "importance": None if cost is None else {k: [v.ua, *v.interval, v.p] for k, v in cost.items()},
+            **({"chosen": list(told.chosen)} if told.chosen else {}),
             "predictions": _packed_predictions(told, self.files),
         }
 
@@ -269,6 +270,7 @@ def _unpacked_predictions(record: Mapping[str, Any]) -> tuple[Evaluation, list[s
         truth, predicted, probabilities, labels, speakers, record["protocol"], record["cpu_seconds"],
         _unpack(packed["places"], "<u4").astype(np.intp), record["histories"],
         None if cost is None else {k: Difference(ua, (low, high), p) for k, (ua, low, high, p) in cost.items()},
+        record.get("chosen", []),
     )  # fmt: skip
     return evaluation, files
 

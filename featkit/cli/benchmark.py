@@ -62,8 +62,8 @@ def benchmark(
     for reason in failed:
         click.echo(reason, err=True)
     _tell_unusable(unusable)
-    if failed or interrupted or any(row.failed_clips for row in rows):
-        click.get_current_context().exit(1)
+    if interrupted or failed or any(row.failed_clips for row in rows):
+        click.get_current_context().exit(130 if interrupted else 1)
 
 
 def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -> tuple[list[Row], list[str], bool]:

@@ -188,19 +188,19 @@ def save(
     click.echo(f"{report.path.with_suffix('.md')}: its model card")
 
 
-def end(failures: Sequence[Failure], done: int) -> None:
-    """Tell of the clips that failed; exit code 1 if there are any."""
-    report_failures([(failure.clip, failure.reason) for failure in failures], done)
+def end(failures: Sequence[Failure], done: int, stopped: bool = False) -> None:
+    """See `report_failures`."""
+    report_failures([(failure.clip, failure.reason) for failure in failures], done, stopped)
 
 
-def report_failures(failed: Sequence[tuple[str, str]], done: int) -> None:
-    """Failures table on stderr and exit code 1, where anything failed."""
-    if not failed:
-        return
-    from featkit.decoding import shown
+def report_failures(failed: Sequence[tuple[str, str]], done: int, stopped: bool = False) -> None:
+    """What failed, and why, on stderr; exit code 1 where anything did, 130 where Ctrl-C ended the work."""
+    if failed:
+        from featkit.decoding import shown
 
-    click.echo(f"{len(failed)} of {counted(done + len(failed), 'file')} could not be used:", err=True)
+        click.echo(f"{len(failed)} of {counted(done + len(failed), 'file')} could not be used:", err=True)
     for clip, reason in failed:
         told = reason if clip in reason or shown(clip) in reason else f"{clip}: {reason}"
         click.echo(f"  {shown(told)}", err=True)
-    click.get_current_context().exit(1)
+    if failed or stopped:
+        click.get_current_context().exit(130 if stopped else 1)

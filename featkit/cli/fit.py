@@ -116,7 +116,7 @@ def fit(
         require_speakers(corpus.speakers, allow_leakage)
     classifier = recipe.on(corpus).classifier()
     network = _network(classifier, resume, history)
-    checkpoint = _checkpoint(output, resume) if network else None
+    checkpoint = click.get_current_context().with_resource(_checkpoint(output, resume)) if network else None
     ready, failures = corpus.extracted(classifier, n_jobs=jobs, progress=live())
     scores = None
     if scored:
@@ -135,12 +135,13 @@ def fit(
             classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
     click.echo(trained(ready, str(recipe.on(corpus))))
     save(classifier, output, proofs(ready, corpus), scores, corpus.sources)
-    if network and checkpoint and not network.backend_.interrupted_:
+    stopped = network is not None and network.backend_.interrupted_
+    if checkpoint and not stopped:
         checkpoint.unlink(missing_ok=True)
     if network:
         for path in history:
             _write_history(network, path)
-    end(failures, len(ready.files))
+    end(failures, len(ready.files), stopped)
 
 
 def _network(classifier: Recogniser, resume: bool, history: Sequence[Path]) -> SERClassifier | None:
@@ -159,17 +160,21 @@ def _network(classifier: Recogniser, resume: bool, history: Sequence[Path]) -> S
     return None
 
 
-def _checkpoint(output: Path, resume: bool) -> Path:
-    """Where the network writes after every epoch."""
+@contextmanager
+def _checkpoint(output: Path, resume: bool) -> Iterator[Path]:
+    """Where the network writes after every epoch; nobody else trains for this output meanwhile."""
+    from featkit.parts.lock import locked
+
     path = output.with_name(f"{output.name}.checkpoint")
-    if resume and not path.exists():
-        raise DataError(f"{path}: there is no checkpoint to go on from; leave out --resume.")
-    if path.exists() and not resume:
-        raise DataError(
-            f"{path}: training for this output did not end. Add --resume to go on with it, or delete the file to begin "
-            "anew."
-        )
-    return path
+    with locked(output.with_name(f".{output.name}.lock"), output):
+        if resume and not path.exists():
+            raise DataError(f"{path}: there is no checkpoint to go on from; leave out --resume.")
+        if path.exists() and not resume:
+            raise DataError(
+                f"{path}: training for this output did not end. Add --resume to go on with it, or delete the file to "
+                "begin anew."
+            )
+        yield path
 
 
 @contextmanager

@@ -112,6 +112,4 @@ def tune(
         told = best.features if searches_features else features or extractor.name
         click.echo(trained(ready, f"{told} + {best.backend}"))
         save(classifier, output, proofs(ready, corpus), None, corpus.sources)
-    end(failures, len(ready.files))
-    if found.interrupted:
-        click.get_current_context().exit(1)
+    end(failures, len(ready.files), found.interrupted)

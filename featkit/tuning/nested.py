@@ -111,6 +111,11 @@ class TunedClassifier(Recogniser):
         """The best classifier once it is found, before that the one to start from."""
         return [self.best_ if hasattr(self, "best_") else self.classifier]
 
+    @property
+    def chosen(self) -> str:
+        """See `Recogniser.chosen`."""
+        return self.search_.ranked[0].backend
+
     def _worker(self) -> SERClassifier:
         worker: SERClassifier = clone(self.classifier).set_params(n_jobs=self.n_jobs, progress=self.progress)
         return worker
