@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from featkit.audio import SAMPLE_RATE, Stored, Wave, read
+from featkit.card import window_caution
 from featkit.decoding import shown
 from featkit.errors import AudioError, DataError, FeatureError, ModelError
 from featkit.modelfile.session import file_content
@@ -141,6 +142,8 @@ def predict_files(
     windows = None if window is None else (float(window), float(window if hop is None else hop))
     if windows:
         sliding(ready, np.ones(1, np.float32), *windows)  # settings that make no sense are told before the first file
+        if options and (caution := window_caution(ready.recipe, windows[0])):
+            options.tell(f"Warning: {caution}")
     settings = {
         "command": "predict", "model": sha256, **dict(zip(("window", "hop"), windows or (None, None), strict=True)),
         "featkit": version("featkit"), "recipe": ready.recipe,

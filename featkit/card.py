@@ -115,7 +115,20 @@ def _trained_on(data: dict[str, Any]) -> str:
     copies = f", {counted(varied['copies'], 'copy', 'copies')} of each by {varied['plan']}" if varied else ""
     of = "; ".join(data.get("corpora") or [])
     stopped = f"; stopped by Ctrl-C after {counted(data['stopped'], 'epoch')}" if data.get("stopped") else ""
-    return f"{f'{of}: ' if of else ''}{counted(data['clips'], 'clip')}{speakers} ({counts}){copies}{stopped}"
+    low, median, high = data.get("seconds") or (None, None, None)
+    lengths = f", 9 of 10 of {low:.3g} to {high:.3g} s, half below {median:.3g} s" if low else ""
+    return f"{f'{of}: ' if of else ''}{counted(data['clips'], 'clip')}{speakers} ({counts}){lengths}{copies}{stopped}"
+
+
+def window_caution(recipe: dict[str, Any], window: float) -> str | None:
+    """What to say of windows of so many seconds; None where the model learned from clips as short."""
+    lengths = recipe["data"].get("seconds")
+    if not lengths or window >= lengths[0]:
+        return None
+    return (
+        f"windows of {window:g} s are shorter than 95 of 100 clips that the model learned from ({lengths[0]:.3g} s and "
+        "more): it was not judged on such. Take longer windows, or train on clips cut to this length."
+    )
 
 
 def _scores(scores: dict[str, Any] | None) -> str:

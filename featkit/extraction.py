@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from featkit.audio import as_wave, name_of
+from featkit.audio import SAMPLE_RATE, as_wave, name_of
 from featkit.augment import Augment
 from featkit.errors import DataError, FeatkitError, FeatureError
 from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor
@@ -169,13 +169,14 @@ def extract_one(
     if not isinstance(clip, Features):
         wave = as_wave(clip, where)
         values = extractor.extract(wave, view, where, pad_short)
+        seconds = len(wave) / SAMPLE_RATE
         if copies is None:
-            return Features(values, view, extractor.spec_hash)
+            return Features(values, view, extractor.spec_hash, seconds=seconds)
         # A copy that speed made a little too short for the set is padded, whatever was said of recordings.
         varied = tuple(
             extractor.extract(copy, view, where, True) for copy in copies.plan.copies(wave, copies.n, copies.seed)
         )
-        return Features(values, view, extractor.spec_hash, varied, copies.key)
+        return Features(values, view, extractor.spec_hash, varied, copies.key, seconds)
     if clip.spec_hash != extractor.spec_hash:
         raise FeatureError(
             f"{where}: these features have specification {clip.spec_hash}; {extractor.name} with these settings is "

@@ -68,7 +68,7 @@ def test_the_table_holds_bit_for_bit_what_extract_gives(
     assert (table.spec, table.names) == (find_extractor(features).spec, find_extractor(features).names(view))
     for got, clip in zip(table.features, want, strict=True):
         np.testing.assert_array_equal(got.values, clip.values)
-        assert (got.view, got.spec_hash) == (view, clip.spec_hash)
+        assert (got.view, got.spec_hash, got.seconds) == (view, clip.spec_hash, clip.seconds)
 
 
 @pytest.mark.parametrize("view", ["functionals", "frames"])

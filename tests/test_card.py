@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
 from speech import extracted, speech
 
 from featkit import SERClassifier, SERVoting, evaluate, load
-from featkit.card import LIMITS, described, limits
+from featkit.card import LIMITS, described, limits, window_caution
 
 WAVES, LABELS, SPEAKERS = speech()
 
@@ -29,6 +32,28 @@ def test_it_tells_scores_with_their_protocol_interval_and_recalls(tmp_path: Path
         assert f"| {label} | {100 * recall:.1f} |" in text
     assert "EMO-DB (free for research): 24 clips from 4 speakers (anger 8, neutral 8, sadness 8)" in text
     assert "SYNTHETIC" not in text
+
+
+def test_it_tells_how_long_the_clips_were(tmp_path: Path) -> None:
+    waves = [speech().waves[0]] * 2 + [np.tile(speech().waves[0], n) for n in (2, 3)] * 9
+    labels = ["anger", "sadness"] * 10
+    lengths = np.quantile([len(wave) / 16_000 for wave in waves], [0.05, 0.5, 0.95])
+    text = card(tmp_path, SERClassifier().fit(waves, labels))
+    low, median, high = (f"{length:.3g}" for length in lengths)
+    assert f", 9 of 10 of {low} to {high} s, half below {median} s" in text
+    recipe = load(tmp_path / "model.onnx").recipe
+    assert recipe["data"]["seconds"] == pytest.approx(lengths, abs=0.001)
+    assert window_caution(recipe, lengths[0] + 0.01) is None
+    assert f"shorter than 95 of 100 clips that the model learned from ({low} s" in str(window_caution(recipe, 0.5))
+
+
+def test_of_features_that_know_no_recording_no_length_is_told(tmp_path: Path) -> None:
+    clips = [replace(clip, seconds=None) for clip in extracted("functionals")]
+    clf = SERClassifier().fit(clips, LABELS)
+    assert clf.data_["seconds"] is None
+    clf.export(tmp_path / "model.onnx", clips=WAVES[:3])
+    assert " half below" not in (tmp_path / "model.md").read_text(encoding="utf-8")
+    assert window_caution(load(tmp_path / "model.onnx").recipe, 0.1) is None
 
 
 def test_it_tells_size_latency_input_and_backend(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_unfitted_it_says_so() -> None:
 def test_it_remembers_what_it_was_trained_on() -> None:
     assert fitted().data_ == {
         "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+        "seconds": pytest.approx(np.quantile([len(wave) / 16_000 for wave in WAVES], [0.05, 0.5, 0.95]), abs=0.001),
     }  # fmt: skip
     assert all(clip is WAVES[i] for clip, i in zip(fitted().check_clips_, [0, 2, 4], strict=True))
     assert SERClassifier().fit(extracted("functionals"), LABELS).data_["speakers"] is None
@@ -237,8 +238,9 @@ def test_a_clip_of_weight_zero_is_as_if_it_were_not_there(backend: str) -> None:
     weighted = SERClassifier(backend=small(backend)).fit(X, LABELS, weight, GROUPS)
     fewer = SERClassifier(backend=small(backend)).fit(X[:18], LABELS[:18], groups=GROUPS[:18])
     np.testing.assert_array_equal(weighted.predict_proba(X), fewer.predict_proba(X))
+    lengths = [len(wave) / 16_000 for wave in WAVES[:18]]
     assert weighted.data_ == fewer.data_ == {"clips": 18, "labels": dict.fromkeys(EMOTIONS, 6), "speakers": 3,
-        "augment": None,
+        "augment": None, "seconds": pytest.approx(np.quantile(lengths, [0.05, 0.5, 0.95]), abs=0.001),
     }  # fmt: skip
 
 

@@ -127,12 +127,13 @@ def test_the_module_runs_as_a_program() -> None:
 # --- fit, predict, info, export ------------------------------------------------------------------------------------
 
 
-def test_fit_writes_a_model_that_knows_its_score(model: Path) -> None:
+def test_fit_writes_a_model_that_knows_its_score(model: Path, corpus: Path) -> None:
+    lengths = [soundfile.info(path).duration for path in corpus.glob("*.wav")]
     recipe = load(model).recipe
     assert recipe["members"][0]["input"] == "wave"
     assert recipe["data"] == {
         "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
-        "corpora": ["manifest.csv"],
+        "seconds": pytest.approx(np.quantile(lengths, [0.05, 0.5, 0.95]), abs=0.001), "corpora": ["manifest.csv"],
     }  # fmt: skip
     assert recipe["scores"]["protocol"] == "leave one of 4 speakers out"
     assert 0 <= recipe["scores"]["UA"] <= 1
@@ -182,6 +183,7 @@ def test_info_shows_the_recipe(model: Path) -> None:
 def test_one_clip_is_not_called_clips(model: Path) -> None:
     recipe = load(model).recipe
     recipe["data"] |= {"clips": 1, "speakers": 1, "augment": {"copies": 1, "plan": "noise"}, "labels": {"anger": 1}}
+    recipe["data"]["seconds"] = None
     told = described(recipe, ["wave"])["trained on"]
     assert told == "manifest.csv: 1 clip from 1 speaker (anger 1), 1 copy of each by noise"
 

@@ -23,6 +23,11 @@ from featkit.audio import read
 from featkit.cli import cli
 from featkit.quality import flags
 
+SHORT = (
+    "Warning: windows of {} s are shorter than 95 of 100 clips that the model learned from (1 s and more): it was not "
+    "judged on such. Take longer windows, or train on clips cut to this length.\n"
+)
+
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(cli, ["predict", *map(str, words)], prog_name="featkit")
@@ -47,13 +52,16 @@ def clips(tmp_path: Path) -> Path:
 def test_a_folder_is_searched_to_its_depths_and_the_last_line_counts(tmp_path: Path, model: Path, clips: Path) -> None:
     (clips / "b" / "loop").symlink_to(clips)
     result = run(model, clips, "-o", tmp_path / "o.parquet", "--window", 0.5, "--hop", 0.25)
-    assert (result.exit_code, result.output) == (0, f"{tmp_path}/o.parquet: 3 done, 0 failed, 0 skipped\n")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/o.parquet: 3 done, 0 failed, 0 skipped\n")
+    assert result.stderr == SHORT.format("0.5")
     files = [str(clips / name) for name in ("a.wav", "b/a.wav", "b/c/ü 2.wav")]
     assert pd.read_parquet(tmp_path / "o.parquet")["file"].tolist() == files
     assert set(pd.read_parquet(tmp_path / "o.segments.parquet")["file"]) == set(files)
     again = run(model, clips, "-o", tmp_path / "o.parquet", "--window", 0.5, "--hop", 0.25)
     assert again.stdout == f"{tmp_path}/o.parquet: 0 done, 0 failed, 3 skipped\n"
-    assert again.stderr == f"{tmp_path}/o.parquet: 3 of 3 files were done before.\n"
+    assert again.stderr == SHORT.format("0.5") + f"{tmp_path}/o.parquet: 3 of 3 files were done before.\n"
+    long = run(model, clips, "-o", tmp_path / "long.csv", "--window", 1)
+    assert long.stderr == "", "it learned from clips of one second"
 
 
 def test_files_that_came_since_are_added(tmp_path: Path, model: Path, clips: Path) -> None:
@@ -147,7 +155,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, model: 
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err == f"Stopped. What is done is kept beside {tmp_path}/o.parquet; the same command goes on from there.\n"
+    stopped = f"Stopped. What is done is kept beside {tmp_path}/o.parquet; the same command goes on from there.\n"
+    assert err == SHORT.format("0.2") + stopped
     assert list(tmp_path.glob("o.parquet.parts/*.arrow"))
 
 

@@ -127,6 +127,14 @@ def test_a_pipe_gets_a_line_an_event_and_people_the_sum(model: Path, recording: 
     assert result.stderr == "6.3 s, 8 events; 0.00 s of sound lost, 0 windows dropped\n"
 
 
+def test_windows_that_are_shorter_than_what_was_learned_from_are_said(model: Path, recording: str) -> None:
+    words = (model, "--file", recording, "--speed", "inf", "--json", "--window")
+    shortest = load(model).recipe["data"]["seconds"][0]
+    told = run(*words, shortest - 0.1).stderr
+    assert told.startswith(f"Warning: windows of {shortest - 0.1:g} s are shorter than 95 of 100 clips that the model")
+    assert "Warning" not in run(*words, shortest).stderr
+
+
 def test_window_hop_and_smoothing_can_be_chosen(model: Path, recording: str) -> None:
     result = run(
         model, "--file", recording, "--speed", "inf", "--json", "--window", 2, "--hop", 2, "--smoothing", "mean",

@@ -18,7 +18,7 @@ from speech import speech, write_wav
 
 from featkit import load
 from featkit.cli import cli
-from featkit.parts.lock import locked
+from featkit.lock import locked
 
 NETWORK = "cnn_lstm:channels=(8,12),hidden=8,batch_size=8,validation=0.25,patience=10000,epochs={}"
 
@@ -99,9 +99,10 @@ def test_two_trainings_for_one_output_do_not_meet(manifest: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.md", "a.onnx"]
 
 
-def test_a_manifest_needs_no_pyarrow(manifest: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["svm", "mlp:epochs=1"])
+def test_a_manifest_needs_no_pyarrow(manifest: Path, tmp_path: Path, backend: str) -> None:
     """What `pip install featkit` brings must be able to learn from a table of one's own."""
-    words = ["fit", "--data", str(manifest), "-o", str(tmp_path / "m.onnx")]
+    words = ["fit", "--data", str(manifest), "--backend", backend, "-o", str(tmp_path / "m.onnx")]
     code = f"""
 import sys
 from importlib.abc import MetaPathFinder

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from featkit.errors import DataError, ModelError, PluginError
+from featkit.lock import locked
 from featkit.parts import FAILURES, SETTINGS_KEY, FileError, Options, Summary, run
 from featkit.parts.folder import Folder, read_part
 from featkit.parts.join import blocks
-from featkit.parts.lock import locked
 from featkit.parts.pool import Reports
 from featkit.parts.work import Report, Task, do
 
@@ -523,7 +523,7 @@ def test_a_disk_without_locks_is_told_as_such(tmp_path: Path, monkeypatch: pytes
     def no_locks(handle: int) -> None:
         raise OSError(errno.ENOLCK, "any text")
 
-    monkeypatch.setattr("featkit.parts.lock._take", no_locks)
+    monkeypatch.setattr("featkit.lock._take", no_locks)
     with pytest.raises(DataError, match=r"o\.parquet: its disk gives no locks \(No locks available\).*another disk"):
         count([], tmp_path / "o.parquet")
 

@@ -251,6 +251,8 @@ def test_a_model_that_names_other_files_is_refused_even_beside_them(
         (setting(data={}), "its recipe is damaged .'labels' is missing"),
         (of_data(clips="many"), "'clips' of 'data' is no whole number"),
         (of_data(stopped="late"), "'stopped' of 'data' is no whole number"),
+        (of_data(seconds=[2, 1, 3]), "'seconds' of 'data' is neither null nor three lengths"),
+        (of_data(seconds=["a", "b", "c"]), "'seconds' of 'data' is neither null nor three lengths"),
         (of_data(corpora=[5]), "one of 'corpora' of 'data' is no text"),
         (of_data(augment={"plan": "noise"}), "'augment' of 'data' has no plan or no copies"),
         (setting(scores=[1]), "'scores' is no table"),

@@ -163,7 +163,7 @@ def _network(classifier: Recogniser, resume: bool, history: Sequence[Path]) -> S
 @contextmanager
 def _checkpoint(output: Path, resume: bool) -> Iterator[Path]:
     """Where the network writes after every epoch; nobody else trains for this output meanwhile."""
-    from featkit.parts.lock import locked
+    from featkit.lock import locked
 
     path = output.with_name(f"{output.name}.checkpoint")
     with locked(output.with_name(f".{output.name}.lock"), output):

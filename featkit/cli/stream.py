@@ -71,14 +71,18 @@ def stream(
         raise click.UsageError("--votes are windows to smooth over; leave it out, or leave out --smoothing none.")
     if settings["hop"] is None:
         settings["hop"] = min(0.5, settings["window"])
+    from featkit.card import window_caution
     from featkit.runtime import load
     from featkit.stream import EnergyGate, LiveRecogniser
 
+    recogniser = load(model)
     live = LiveRecogniser(
-        load(model), smoothing=None if smoothing == "none" else smoothing, gate=EnergyGate() if gate else None,  # type: ignore[arg-type]
+        recogniser, smoothing=None if smoothing == "none" else smoothing, gate=EnergyGate() if gate else None,  # type: ignore[arg-type]
         backlog=None if path else BACKLOG, **settings,
     )  # fmt: skip
     show, say = _output(as_json)
+    if caution := window_caution(recogniser.recipe, settings["window"]):
+        say(f"Warning: {caution}")
     with _source(path, device, 1.0 if speed is None else speed, say) as source:
         _run(live, source, show)
 

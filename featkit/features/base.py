@@ -39,6 +39,8 @@ class Features:
     spec_hash: str
     copies: tuple[Array, ...] = field(default=(), repr=False)
     augment: str | None = None
+    seconds: float | None = None
+    """Of the recording; None where nobody knows."""
 
 
 @dataclass(frozen=True, eq=False)

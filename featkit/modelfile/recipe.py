@@ -159,10 +159,19 @@ def _of_data(data: dict[str, Any]) -> Iterator[str]:
     for key, number in numbers.items():
         if not isinstance(number, int | None):
             yield f"'{key}' of 'data' is no whole number"
+    if not _are_lengths(data.get("seconds")):
+        yield "'seconds' of 'data' is neither null nor three lengths"
     if not all(isinstance(corpus, str) for corpus in data.get("corpora") or []):
         yield "one of 'corpora' of 'data' is no text"
     if not {"plan", "copies"} <= (data.get("augment") or {"plan": "", "copies": 0}).keys():
         yield "'augment' of 'data' has no plan or no copies"
+
+
+def _are_lengths(seconds: Any) -> bool:
+    if seconds is None:
+        return True
+    numbers = isinstance(seconds, list) and all(isinstance(length, int | float) for length in seconds)
+    return numbers and len(seconds) == 3 and seconds == sorted(seconds) and seconds[0] > 0
 
 
 def _of_scores(scores: Any) -> Iterator[str]:

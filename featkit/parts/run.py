@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from featkit.errors import DataError
+from featkit.lock import locked
 from featkit.parts.drive import Driver, Options, enter
 from featkit.parts.folder import Folder, kept
 from featkit.parts.join import join
 from featkit.parts.ledger import Ledger, Notes
-from featkit.parts.lock import locked
 from featkit.parts.log import Log
 from featkit.parts.output import Output
 from featkit.parts.shape import Plain, Shape

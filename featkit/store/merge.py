@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from featkit.errors import DataError
+from featkit.lock import locked
 from featkit.parts.folder import Folder, kept
 from featkit.parts.join import join
 from featkit.parts.ledger import Ledger, Notes
-from featkit.parts.lock import locked
 from featkit.parts.output import SETTINGS_KEY, Output
 from featkit.store.layout import ROW, Layout
 from featkit.store.table import recipe_of, require_parquet

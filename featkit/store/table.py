@@ -188,7 +188,7 @@ def _read_parquet(path: Path) -> FeatureTable:
             if missing or not file.metadata.num_rows:
                 told = f" ({', '.join(sorted(missing)[:3])})" if missing else ""
                 raise DataError(f"{path}: has lost its rows or columns{told}; extract it again.")
-            about = file.read(["file", *NOTED])
+            about = file.read(["file", "start", "end", *NOTED])
             values = _values(file, recipe)
     except DataError:
         raise
@@ -238,7 +238,11 @@ def checked(path: Path, recipe: Recipe, about: dict[str, Any], values: Sequence[
     if not all(np.isfinite(row).all() for row in values):
         raise FeatureError(f"{path}: holds values that are not finite; extract it again.")
     spec_hash = hash_spec(recipe.spec)
-    features = [Features(row, recipe.view, spec_hash) for row in values]
+    starts, ends = (about.get(name, [None] * len(values)) for name in ("start", "end"))  # copies are not asked
+    lengths = [None if end is None else end - start for start, end in zip(starts, ends, strict=True)]
+    features = [
+        Features(row, recipe.view, spec_hash, seconds=length) for row, length in zip(values, lengths, strict=True)
+    ]
     return FeatureTable(
         about["file"], about["label"], about["speaker"], about["text"], features, list(recipe.names), recipe.spec,
         recipe.synthetic,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featkit.errors import DataError
-from featkit.parts.folder import kept
+from featkit.files import writing
 
 if sys.platform == "win32":
     import msvcrt
@@ -44,7 +44,7 @@ def locked(path: Path, what: Path) -> Iterator[None]:
 
 def _held(path: Path, what: Path) -> int:
     while True:
-        with kept(what):
+        with writing(what):
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _take(handle)
