@@ -91,7 +91,7 @@ def ua_interval(
 
     Clips of one speaker are not independent: resampling clips makes intervals that are about half as wide as they
     should be. So whole speakers are drawn, with replacement. The percentiles of such draws are too narrow where
-    speakers are few (of six, 84 of 100 "95 %" intervals hold the truth), which the t quantile makes up for.
+    speakers are few (of six, 86 of 100 "95 %" intervals hold the truth), which the t quantile makes up for.
 
     Parameters
     ----------

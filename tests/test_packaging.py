@@ -47,7 +47,7 @@ def test_the_wheel_holds_both_packages_with_types_and_pages_and_nothing_else():
 def test_the_source_distribution_holds_what_is_needed_to_build_test_and_read_it():
     files = shipped("sdist")
     assert {"LICENSE", "README.md", "pyproject.toml", "constraints.txt", "Makefile", "tests/test_packaging.py"} <= files
-    assert {"docs/quickstart.md", "examples/plugin/pyproject.toml", "benchmarks/packaging.py"} <= files
+    assert {"docs/quickstart.md", "examples/plugin/pyproject.toml", "benchmarks/extras.py"} <= files
     assert not [file for file in files if re.search(r"(^|/)(\.venv|build|dist|__pycache__|\.hypothesis)", file)]
 
 

@@ -28,7 +28,7 @@ class Comparison:
         more = f"; {self.left_out} clips that only one could use left out" if self.left_out else ""
         return (
             f"difference of UA {found} [{low}, {high}] points, p = {self.difference.p:.2g} "
-            f"(bootstrap and exchange over {self.speakers} speakers, {self.clips} clips{more})"
+            f"(over {self.speakers} speakers, {self.clips} clips{more})"
         )
 
 

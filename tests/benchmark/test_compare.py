@@ -26,7 +26,7 @@ def test_a_row_does_not_differ_from_itself(row: Row) -> None:
     found = compare_rows(row, row).difference
     assert (found.ua, found.interval, found.p) == (0, (0, 0), 1)
     assert str(compare_rows(row, row)) == (
-        "difference of UA +0.0 [+0.0, +0.0] points, p = 1 (bootstrap and exchange over 4 speakers, 24 clips)"
+        "difference of UA +0.0 [+0.0, +0.0] points, p = 1 (over 4 speakers, 24 clips)"
     )
 
 

@@ -1,6 +1,6 @@
 """Whether each extra brings what it promises: installed alone, into an empty environment, and put to work.
 
-    python benchmarks/packaging.py [--only torch] [--wheel dist/featkit-0.1.0-py3-none-any.whl] [--python python3.13]
+    python benchmarks/extras.py [--only torch] [--wheel dist/featkit-0.1.0-py3-none-any.whl] [--python python3.13]
 
 Of each extra: how many packages and megabytes it adds to featkit without extras, how long its installation takes,
 whether one real command works with it, and whether the same command without it ends in one line that says what to

@@ -1,6 +1,6 @@
 """How often the interval of UA holds the truth, and how often p calls equal models different, by number of speakers.
 
-    python benchmarks/coverage.py [--runs 400]
+    python benchmarks/intervals.py [--runs 400]
 
 Speakers are made up: each has an ability of his own for every emotion (normal on the logit scale, deviation 0.8) and
 seven clips of each of four emotions. The truth is the mean recall over a hundred thousand such speakers. For p two
@@ -35,6 +35,13 @@ def counts(speakers: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     return tables
 
 
+def percentiles(counts: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The usual interval of a bootstrap."""
+    draws = rng.integers(len(counts), size=(1_000, len(counts)))
+    found: npt.NDArray[np.float64] = np.quantile([metrics.ua(counts[own].sum(axis=0)) for own in draws], [0.025, 0.975])
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=400)
@@ -43,13 +50,15 @@ def main() -> None:
     truth = float(abilities(100_000, rng).mean())
     rows = []
     for speakers in (3, 4, 6, 10, 24):
-        held = called = 0
+        held = plain = called = 0
         for _ in range(runs):
             one, other = counts(speakers, rng), counts(speakers, rng)
             low, high = metrics.ua_interval(one, n_resamples=1_000)
             held += low <= truth <= high
+            low, high = percentiles(one, rng)
+            plain += low <= truth <= high
             called += metrics.ua_difference(one, other, n_resamples=1_000).p <= 0.05
-        share = {"the interval holds the truth": held, "p ≤ 0.05 of equal models": called}
+        share = {"interval holds the truth": held, "percentiles would": plain, "p ≤ 0.05 of equal models": called}
         rows.append({"speakers": str(speakers)} | {name: f"{100 * n / runs:.0f} %" for name, n in share.items()})
     print(markdown(rows))
 
