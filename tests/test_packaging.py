@@ -61,7 +61,7 @@ def test_the_readme_tells_of_every_extra():
 
 
 def test_every_extra_is_put_to_work_before_a_release():
-    tree = ast.parse((ROOT / "benchmarks" / "packaging.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "benchmarks" / "extras.py").read_text(encoding="utf-8"))
     names = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
     assert {ast.literal_eval(key) for key in names["EXTRAS"].keys} == EXTRAS - FOR_DEVELOPERS
 
