@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featkit import plots
-from featkit.benchmark.report import cells, chosen, grouped, title
+from featkit.benchmark.report import cells, grouped, notes, title
 from featkit.benchmark.rows import Row
 from featkit.errors import PluginError
 from featkit.protocols import LEAKS, PERMUTED
@@ -118,7 +118,8 @@ def _group(rows: Sequence[Row], drawn: bool) -> str:
         image = plots.svg(figure, f"UA of {len(rows)} recipes").replace("<svg ", '<svg class="intervals" ', 1)
         picture = f'<div class="wide">{image}</div>'
     details = "".join(_details(row, drawn) for row in rows)
-    return f"<h2>{escape(title(rows))}</h2>{shared}{_table(cells(rows))}{picture}{details}"
+    lines = "".join(f"<p>{escape(note)}</p>" for note in notes(rows))
+    return f"<h2>{escape(title(rows))}</h2>{shared}{_table(cells(rows))}{lines}{picture}{details}"
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:
@@ -165,7 +166,6 @@ def _facts(row: Row) -> str:
         "recall": ", ".join(f"{label} {recall}" for label, recall in recalls.items()),
         "clips": f"{len(row.evaluation.y_true)} judged, {row.failed_clips} could not be used",
         **({"model": f"none: {row.no_model}"} if row.no_model else {}),
-        **({"chosen": chosen(row)} if row.evaluation.chosen else {}),
         "seed": str(row.recipe.seed),
         "data": row.data,
         "code": row.made.code,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import mean, stdev
 from typing import Any
 
+from featkit.benchmark.recipe import Recipe
 from featkit.benchmark.rows import Row
 from featkit.errors import FeatkitError
 from featkit.tables import csv_table, latex, markdown, percent, seconds
@@ -19,12 +22,25 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def _part(rows: Sequence[Row]) -> str:
-    searched = [f"{row.recipe}: the folds chose {chosen(row)}" for row in rows if row.evaluation.chosen]
-    return "\n\n".join([title(rows), markdown(cells(rows)), *searched])
+    return "\n\n".join([title(rows), markdown(cells(rows)), *notes(rows)])
 
 
-def chosen(row: Row) -> str:
-    """What a search inside the folds found, and in how many of them."""
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What several rows say together, and what a search inside the folds chose: a line each."""
+    seeds: dict[Recipe, list[Row]] = {}
+    for row in rows:
+        seeds.setdefault(replace(row.recipe, seed=0), []).append(row)
+    means = [f"{recipe}: {_mean(same)} over {len(same)} seeds" for recipe, same in seeds.items() if len(same) > 1]
+    return means + [f"{row.recipe}: the folds chose {_chosen(row)}" for row in rows if row.evaluation.chosen]
+
+
+def _mean(rows: Sequence[Row]) -> str:
+    """Mean and standard deviation of the scores of rows, in percent."""
+    scores = {"WA": [row.evaluation.wa for row in rows], "UA": [row.evaluation.ua for row in rows]}
+    return ", ".join(f"{name} {100 * mean(found):.1f} ± {100 * stdev(found):.1f}" for name, found in scores.items())
+
+
+def _chosen(row: Row) -> str:
     return ", ".join(f"{name} × {folds}" for name, folds in Counter(row.evaluation.chosen).most_common())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import sys
@@ -12,11 +13,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from featkit.benchmark import Protocol, Recipe, Row, report
 from featkit.benchmark.deployed import Deployed
 from featkit.benchmark.html import html_report
-from featkit.benchmark.report import csv_report, latex_report
+from featkit.benchmark.report import csv_report, latex_report, notes
 from featkit.errors import FeatkitError
 from featkit.metrics import Difference
 
@@ -50,6 +52,25 @@ def test_rows_of_other_data_or_protocol_stand_in_another_table(row: Row) -> None
     text = report([row, leaking, replace(row, data="abc")])
     assert text.count("| features") == 3
     assert "SPEAKERS LEAK" in text
+
+
+def test_seeds_are_told_together_with_mean_and_deviation(row: Row) -> None:
+    recipe, uas = replace(row.recipe, backend="mlp"), []
+    rows = [row]
+    for seed, wrong in enumerate((1, 3, 8)):
+        told = row.evaluation
+        other = next(label for label in told.labels if label != told.y_true[0])
+        predicted = np.where(np.arange(len(told.y_true)) < wrong, other, told.y_true)
+        one = replace(row, recipe=replace(recipe, seed=seed), evaluation=replace(told, y_pred=predicted))
+        uas.append(100 * balanced_accuracy_score(told.y_true, predicted))
+        rows.append(one)
+    assert len(set(uas)) == 3
+    (note,) = notes(rows)
+    assert note.startswith(f"{recipe}: WA ")
+    assert note.endswith(f"UA {np.mean(uas):.1f} ± {np.std(uas, ddof=1):.1f} over 3 seeds")
+    assert note in report(rows)
+    assert html.escape(note) in html_report(rows)[0]
+    assert notes([row]) == []
 
 
 def test_csv_holds_every_number(row: Row) -> None:
