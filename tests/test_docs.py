@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import os
 import re
@@ -104,6 +105,16 @@ def run_commands(code: str) -> None:
 def test_a_command_that_fails_fails_its_page(folder: Path) -> None:
     with pytest.raises(AssertionError, match="does-not-exist"):
         run_commands("featkit predict does-not-exist.onnx clip.wav\ntrue\n")
+
+
+def test_the_manifest_of_the_quickstart_is_enough_as_it_stands(folder: Path) -> None:
+    (manifest,) = (block.code for block in blocks(DOCS / "quickstart.md") if block.language == "csv")
+    Path("typed.csv").write_text(manifest, encoding="utf-8")
+    rows = list(csv.DictReader(manifest.splitlines()))
+    speakers = sorted({row["speaker"] for row in rows})
+    for row in rows:
+        soundfile.write(row["file"], synthesise(row["label"], speakers.index(row["speaker"]), 0, 0), 16_000)
+    run_commands("featkit audit --data typed.csv --cv loso\nfeatkit evaluate --data typed.csv\n")
 
 
 def uncommented(page: Path) -> list[tuple[str, str]]:
