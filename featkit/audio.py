@@ -127,8 +127,12 @@ def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
         raise AudioError(f"Samples must have shape {shape}; these have {array.shape}.")
     if array.dtype.kind not in "fiu":
         raise AudioError(f"Samples must be floats or integers; these are {array.dtype}.")
-    if not RATES[0] <= rate <= RATES[1]:
-        raise AudioError(f"The sample rate is {rate} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz.")
+    try:
+        known = RATES[0] <= rate <= RATES[1]
+    except TypeError:
+        known = False
+    if not known:
+        raise AudioError(f"The sample rate is {rate!r} Hz; it must lie between {RATES[0]} and {RATES[1]} Hz.")
     if array.dtype.kind == "i":
         array = array / np.float32(np.iinfo(array.dtype).max + 1)
     elif array.dtype.kind == "u":  # unsigned PCM is centred on half its range
@@ -159,8 +163,7 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
             array = array.astype(np.float64)
         except (TypeError, ValueError):
             raise AudioError(f"{where}: a wave must hold numbers, not {array.dtype}.") from None
-    if array.ndim != 1:
-        raise AudioError(f"{where}: a wave is one-dimensional, mono; this one has shape {array.shape}.")
+    _require_mono(array, where)
     if array.size == 0:
         raise AudioError(f"{where}: holds 0 samples; remove it or record it again.")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
@@ -176,6 +179,14 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
     if (peak := max(-low, high)) > (1 if whole else _LOUDEST):
         raise AudioError(f"{where}: samples reach {peak:.6g}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
     return array
+
+
+def _require_mono(wave: npt.NDArray[Any], where: str = "the clip") -> None:
+    if wave.ndim != 1:
+        raise AudioError(
+            f"{where}: a wave is one-dimensional, mono; this one has shape {wave.shape}. Samples of a recording become "
+            "one by featkit.audio.to_wave(samples, rate)."
+        )
 
 
 def at_least(wave: Wave, n_samples: int, pad: bool, where: str = "the clip") -> Wave:
@@ -213,6 +224,7 @@ def fit_length(
     """
     if crop not in ("centre", "random"):
         raise AudioError(f"crop must be 'centre' or 'random', not {crop!r}.")
+    _require_mono(wave)
     n = _n_samples(seconds)
     spare = wave.size - n
     if spare <= 0:
@@ -242,6 +254,11 @@ def as_wave(clip: Any, where: str) -> Wave:
     """Path → decoded wave; array → checked wave: the two shapes in which a clip may be given."""
     if isinstance(clip, (str, os.PathLike)):
         return load(clip)
+    if isinstance(clip, tuple):  # samples and rate, as other libraries give them
+        raise AudioError(
+            f"{where}: is a tuple; a clip is a path or a wave at 16 000 Hz, which featkit.audio.to_wave(samples, rate) "
+            "makes."
+        )
     return check_wave(clip, where)
 
 

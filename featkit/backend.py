@@ -115,6 +115,8 @@ def heard(sample_weight: Any, n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray
 
     if sample_weight is None:
         return np.arange(n), None
+    if np.asarray(sample_weight).dtype.kind in "OUS":
+        raise DataError("sample_weight holds words; speakers are given by name, as groups=.")
     weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
     places = np.flatnonzero(weights)
     return places, weights[places]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
 
 from featkit import normalise as speaker
 from featkit.augment import Augment, find_augment
@@ -203,7 +203,7 @@ class SERClassifier(Recogniser):
             raise DataError("SERClassifier requires y to be passed, but the target y is None.")
         clips, y = clip_list(X), column(y, "label")
         groups = None if groups is None else column(groups, "speaker")
-        check_consistent_length(clips, y, groups)
+        same_length(clips=clips, labels=y, speakers=groups)
         check_classification_targets(y)
         places, sample_weight = heard(sample_weight, len(clips))
         clips, y = [clips[i] for i in places], y[places]
@@ -244,7 +244,7 @@ class SERClassifier(Recogniser):
         features = self._extract(X, self.extractor_, self.backend_.consumes)
         if self._by_speaker(groups):
             groups = column(groups, "speaker")
-            check_consistent_length(features, groups)
+            same_length(clips=features, speakers=groups)
             features = _normalised(features, groups)
         return self.backend_.predict_proba(stack([clip.values for clip in features], self.backend_.consumes))
 
@@ -370,11 +370,21 @@ def _lengths(features: Sequence[Features]) -> list[float] | None:
 
 def column(values: Any, what: str) -> npt.NDArray[Any]:
     """Labels or speakers as an array (n,) without holes."""
+    if isinstance(values, str):
+        raise DataError(f"One {what} is given, {values!r}, where a list with one for every clip is expected.")
     for i, value in enumerate(np.asarray(values, dtype=object).ravel()):
         if not isinstance(value, str | int | float | np.generic) or value != value or value in (np.inf, -np.inf):
             raise DataError(f"The {what} of clip {i} is {value!r}. Drop the clip or give it a {what}.")
     array = column_or_1d(values, warn=True)
     return np.array(array.tolist()) if array.dtype == object else array
+
+
+def same_length(**columns: Sized | None) -> None:
+    """Refuse columns of different lengths; None is no column."""
+    lengths = {name: len(values) for name, values in columns.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        raise DataError(f"Columns have inconsistent numbers of samples: {told}. Give one of each for every clip.")
 
 
 def _check_classes(y: npt.NDArray[Any]) -> None:

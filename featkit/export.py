@@ -80,13 +80,16 @@ def export(
     Raises
     ------
     ExportError
-        A probability differs by more than 1e-4, or a label differs, on any of the clips.
+        A probability differs by more than 1e-4, or a label differs, on any of the clips; or the name does not end in
+        .onnx.
     ModelError
         The graph has an operator that `featkit.load` refuses (`featkit.modelfile.contents.OPERATORS`).
     """
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(classifier, "classes_")
+    if path.suffix != ".onnx":
+        raise ExportError(f"{path}: is an ONNX model; its name must end in .onnx.")
     require_place(path)
     members = classifier.members()
     labels = [str(label) for label in classifier.classes_]

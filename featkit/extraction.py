@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from featkit.audio import SAMPLE_RATE, as_wave, name_of
 from featkit.augment import Augment
-from featkit.errors import DataError, FeatkitError, FeatureError
+from featkit.errors import AudioError, DataError, FeatkitError, FeatureError
 from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor
 
 
@@ -49,7 +49,11 @@ def clip_list(X: Any) -> list[Any]:
     """Clips one by one: of a list, an array or Series of paths, or the rows of a 2-D array of equally long waves."""
     if isinstance(X, (str, os.PathLike)):
         raise DataError(f"One path is given where a list of clips is expected; write [{os.fspath(X)!r}].")
+    if X is None:
+        raise DataError("X is None; give a list of paths or waves.")
     array = np.asarray(X) if hasattr(X, "__array__") else X
+    if isinstance(array, np.ndarray):
+        _check_array_of_clips(array)
     if hasattr(X, "toarray") or (isinstance(array, np.ndarray) and (array.ndim != 1 or array.dtype.kind not in "OUST")):
         from sklearn.utils import check_array  # heavy, and seldom needed
 
@@ -58,6 +62,24 @@ def clip_list(X: Any) -> list[Any]:
     if not clips:
         raise DataError("The list of clips is empty.")
     return clips
+
+
+def _check_array_of_clips(array: np.ndarray[Any, Any]) -> None:
+    """Say what an array is that holds neither paths nor a wave a row."""
+    if not array.size and array.ndim == 1:
+        raise DataError("The list of clips is empty.")
+    if array.ndim == 1 and array.dtype.kind in "fiu":
+        raise DataError(
+            "One wave is given where a list of clips is expected; write [wave]. Reshape your data to (clips, samples) "
+            "where there are many."
+        )
+    if array.ndim > 1 and array.size and isinstance(array.flat[0], str):
+        raise DataError(f"X has shape {array.shape} and holds words; give the one column with the paths: table['file']")
+    if array.ndim > 2:
+        raise DataError(
+            f"X has shape {array.shape}; a clip is a path or a wave (n_samples,). If these are features, make them "
+            "with clf.extract(clips), which remembers their settings."
+        )
 
 
 def extract(
@@ -168,7 +190,12 @@ def extract_one(
         clip = clip.part(extractor.spec_hash, view, None if copies is None else copies.key)
     if not isinstance(clip, Features):
         wave = as_wave(clip, where)
-        values = extractor.extract(wave, view, where, pad_short)
+        try:
+            values = extractor.extract(wave, view, where, pad_short)
+        except AudioError as error:
+            if isinstance(clip, np.ndarray):  # a row of a table is not too short a recording
+                raise AudioError(f"{error} If these are features, make them with clf.extract(clips).") from None
+            raise
         seconds = len(wave) / SAMPLE_RATE
         if copies is None:
             return Features(values, view, extractor.spec_hash, seconds=seconds)

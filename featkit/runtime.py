@@ -224,8 +224,10 @@ def load(path: str | os.PathLike[str]) -> Model:
     return Model.of(file_content(Path(path)), str(path))
 
 
-def _named(clips: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Each clip, and how it is called in messages."""
+def _named(clips: Any) -> Iterator[tuple[str, Any]]:
+    """Each clip of a list, and how it is called in messages."""
+    if isinstance(clips, np.ndarray) and clips.ndim == 1 and clips.dtype.kind in "fiu":
+        raise ModelError("One wave is given where a list of clips is expected; write [wave].")
     return ((name_of(clip, i), clip) for i, clip in enumerate(clips))
 
 

@@ -330,6 +330,7 @@ def test_no_samples_stay_no_samples() -> None:
         (np.zeros(5, dtype=complex), 16_000, "must be floats or integers; these are complex128"),
         (np.zeros(5), 0, "The sample rate is 0 Hz; it must lie between 1000 and 768000 Hz"),
         (np.zeros(5), 10**7, "The sample rate is 10000000 Hz"),
+        (np.zeros(5), "16000", "The sample rate is '16000' Hz; it must lie between 1000 and 768000 Hz"),
     ],
 )
 def test_samples_that_are_no_sound_are_refused(samples: np.ndarray, rate: int, message: str) -> None:
@@ -439,6 +440,13 @@ def test_load_fits_the_length(tmp_path: Path) -> None:
 def test_another_crop_is_refused(wave: np.ndarray) -> None:
     with pytest.raises(AudioError, match="crop must be 'centre' or 'random', not 'center'"):
         fit_length(wave, 0.5, crop="center")  # type: ignore[arg-type]
+
+
+def test_stereo_is_not_made_half_as_long() -> None:
+    with pytest.raises(
+        AudioError, match=r"this one has shape \(16000, 2\)\. Samples of a recording become one by feat"
+    ):
+        fit_length(np.zeros((16_000, 2), np.float32), 3.0)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 1e-9, float("nan"), float("inf")])

@@ -337,7 +337,14 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         ("gone.wav", r"gone\.wav: there is no such file"),
         (np.r_[np.ones(999), np.nan], "clip 1: 1 of 1000 samples is not finite"),
         (np.zeros(1000), r"clip 1: all 1000 samples are zero \(digital silence\)"),
-        (np.ones(399), r"clip 1: has 399 samples \(24.9 ms\); these features need at least 400"),
+        (
+            np.ones(399),
+            r"clip 1: has 399 samples \(24.9 ms\); these features need at least 400.* make them with clf\.ext",
+        ),
+        (
+            (np.ones(44_100), 44_100),
+            r"clip 1: is a tuple; a clip is a path or a wave at 16 000 Hz, which .*to_wave\(samp",
+        ),
         (np.ones((1000, 2)), r"clip 1: a wave is one-dimensional, mono; this one has shape \(1000, 2\)"),
         (np.ones(0), "clip 1: holds 0 samples"),
     ],
@@ -345,6 +352,20 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 def test_a_bad_clip_is_refused_by_name(clip: Any, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         fitted().predict([WAVES[0], clip])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"y": LABELS[:5]}, r"inconsistent numbers of samples: 24 clips, 5 labels\. Give one of each for every clip"),
+        ({"groups": GROUPS[:5]}, r"24 clips, 24 labels, 5 speakers\. Give one of each"),
+        ({"groups": "mia"}, r"One speaker is given, 'mia', where a list with one for every clip is expected"),
+        ({"sample_weight": GROUPS}, r"sample_weight holds words; speakers are given by name, as groups="),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        SERClassifier().fit(**{"X": extracted("functionals"), "y": LABELS} | given)
 
 
 def test_short_clips_are_padded_on_request() -> None:

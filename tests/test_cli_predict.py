@@ -64,6 +64,43 @@ def test_a_folder_is_searched_to_its_depths_and_the_last_line_counts(tmp_path: P
     assert long.stderr == "", "it learned from clips of one second"
 
 
+def test_what_a_folder_lacks_costs_its_row_alone(tmp_path: Path, model: Path, clips: Path) -> None:
+    """An empty folder among others, a link to a recording that is gone, a pipe called as one."""
+    (tmp_path / "empty").mkdir()
+    (clips / "gone.wav").symlink_to("nothing.wav")
+    os.mkfifo(clips / "pipe.wav")
+    result = run(model, tmp_path / "empty", clips)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 4), result.output
+    assert "3 of 6 files could not be used:" in result.stderr
+    assert f"{tmp_path / 'empty'}: is a folder, not an audio file." in result.stderr
+    assert f"{clips / 'gone.wav'}: there is no such file, only a link to one that is gone." in result.stderr
+    assert f"{clips / 'pipe.wav'}: is not a regular file" in result.stderr
+    nothing = run(model, tmp_path / "empty")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+
+
+def test_files_that_failed_before_are_not_counted_as_done(tmp_path: Path, model: Path, clips: Path) -> None:
+    (clips / "text.wav").write_text("I am no audio")
+    run(model, clips, "-o", tmp_path / "o.csv")
+    again = run(model, clips, "-o", tmp_path / "o.csv")
+    assert again.stderr.startswith(f"{tmp_path / 'o.csv'}: 3 of 4 files were done before, 1 failed.\n")
+    assert again.stdout.endswith(": 0 done, 1 failed, 3 skipped\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ImportError("initialization failed")])
+def test_ctrl_c_ends_with_one_word(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    error.__context__ = None if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt()
+
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("featkit.runtime.load", stop)
+    result = run(model, clips)
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Stopped.\n")
+
+
 def test_files_that_came_since_are_added(tmp_path: Path, model: Path, clips: Path) -> None:
     run(model, clips, "-o", tmp_path / "o.csv")
     write_wav(clips / "new.wav", speech().waves[5])

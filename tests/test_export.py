@@ -107,9 +107,16 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     assert member["backend"]["params"].keys() == settings
     assert recipe["data"] == {
         "clips": 24, "labels": dict.fromkeys(EMOTIONS, 8), "speakers": 4, "augment": None,
+        "seconds": pytest.approx(np.quantile([len(wave) / 16_000 for wave in WAVES], [0.05, 0.5, 0.95]), abs=0.001),
     }  # fmt: skip
     assert recipe["scores"] == {"UA": 0.5}
     assert recipe["licence"] == []
+
+
+def test_a_model_is_called_onnx(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"model\.pkl: is an ONNX model; its name must end in \.onnx"):
+        SERClassifier().fit(WAVES, LABELS).export(tmp_path / "model.pkl")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Features that are no graph

@@ -95,8 +95,15 @@ def test_clips_are_listed_one_by_one() -> None:
         ("a.wav", DataError, r"One path is given where a list of clips is expected; write \['a\.wav'\]"),
         (Path("a.wav"), DataError, r"write \['a\.wav'\]"),
         ([], DataError, "The list of clips is empty"),
-        (np.array([]), ValueError, "Expected 2D array"),
-        (np.ones(16_000), ValueError, "Expected 2D array, got 1D array"),
+        (np.array([]), DataError, "The list of clips is empty"),
+        (np.ones(16_000), DataError, r"One wave is given where a list of clips is expected; write \[wave\]"),
+        (None, DataError, "X is None; give a list of paths or waves"),
+        (np.ones((18, 301, 39)), DataError, r"X has shape \(18, 301, 39\); a clip is .* make them with clf\.extract"),
+        (
+            pd.DataFrame({"file": ["a.wav"]}),
+            DataError,
+            r"holds words; give the one column with the paths: table\['file'\]",
+        ),
         (np.full((2, 500), np.nan), ValueError, "contains NaN"),
     ],
 )

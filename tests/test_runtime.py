@@ -100,6 +100,8 @@ def test_one_path_is_refused(models: dict[str, Path]) -> None:
     model = featkit.load(models["mfcc39-svm"])
     with pytest.raises(ModelError, match=r"Give a list of clips: \['clip\.wav'\]"):
         model.predict(Path("clip.wav"))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"One wave is given where a list of clips is expected; write \[wave\]"):
+        model.predict(WAVES[0])
 
 
 def test_short_clips_are_padded_where_the_estimator_padded(models: dict[str, Path], tmp_path: Path) -> None:

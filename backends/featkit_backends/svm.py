@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.svm import SVC
 
 from featkit.backend import Float, clip_weights, speaker_folds
+from featkit.errors import DataError
 from featkit.graph import GraphBuilder, convert_classifier
 from featkit_backends.functionals import FunctionalsBackend, with_copies
 from featkit_backends.margins import add_votes, calibrate, votes
@@ -77,6 +78,8 @@ class SVM(FunctionalsBackend):
 
         ``copies`` are learned from as their clip is; the temperature is learned on the clips alone.
         """
+        if self.kernel not in ("rbf", "linear"):
+            raise DataError(f"{self.name}: kernel is 'rbf' or 'linear'; it is {self.kernel!r}.")
         X, index, weights, groups = self._check_training(X, y, sample_weight, groups)
         folds = speaker_folds(index, groups, self.calibration_folds, self.random_state)
         X, parent = with_copies(X, copies, sample_weight)

@@ -184,7 +184,7 @@ def train(
         if not run.history:
             raise KeyboardInterrupt
         kept = f"epoch {run.best_epoch + 1}" if run.best is not None else f"the last, {len(run.history)}"
-        hint = f" Fit again with the same checkpoint to go on: {checkpoint}." if checkpoint else ""
+        hint = f" To go on, fit again with --resume (in Python, checkpoint='{checkpoint}')." if checkpoint else ""
         warnings.warn(
             f"{name}: stopped by Ctrl-C after {len(run.history)} of {settings.epochs} epochs; the weights of {kept}, "
             f"are kept.{hint}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -37,12 +37,16 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, click.ClickException):
+        except (click.exceptions.Exit, click.ClickException):
             raise
+        except (KeyboardInterrupt, click.Abort):
+            _stop(ctx)
         except BrokenPipeError:  # the reader of a pipe has had enough
             sys.stderr.close()
             ctx.exit(0)
         except Exception as error:
+            if _came_of_an_interrupt(error):
+                _stop(ctx)
             if ctx.params.get("debug"):
                 raise
             from featkit.decoding import shown
@@ -53,6 +57,18 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
+
+
+def _stop(ctx: click.Context) -> NoReturn:
+    click.echo("Stopped.", err=True)
+    ctx.exit(130)
+
+
+def _came_of_an_interrupt(error: BaseException | None) -> bool:
+    """A module that Ctrl-C stops while it is imported tells of it as another error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -130,19 +130,12 @@ def live() -> bool:
 
 
 def audio_files(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are named; folders by the audio files below them, sorted."""
+    """Files as they are named; folders by the audio files below them, sorted. One without any stands for itself."""
     from featkit.datasets.base import find_audio
-    from featkit.decoding import shown
 
     files: list[Path] = []
-    for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir() fails of a file in a folder that may not be looked into
-            files.append(path)
-            continue
-        inside = find_audio(path)
-        if not inside:
-            raise DataError(f"{shown(path)}: this folder holds no audio file.")
-        files += inside
+    for path in paths:  # Path.is_dir() fails of a file in a folder that may not be looked into
+        files += os.path.isdir(path) and find_audio(path) or [path]
     return files
 
 

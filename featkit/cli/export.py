@@ -9,6 +9,7 @@ import click
 
 from featkit.cli.common import (
     FILE,
+    Once,
     audio_files,
     finite,
     live,
@@ -29,7 +30,7 @@ FORMS = {
 }  # fmt: skip
 
 
-@click.command(short_help="Turn a model into a smaller, mobile or browser form.")
+@click.command(cls=Once, short_help="Turn a model into a smaller, mobile or browser form.")
 @option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="A file, or a folder for tflite and web."
 )
@@ -124,6 +125,12 @@ def _convert(
     click.echo(f"{report.path}: {report.n_bytes / 1000:.0f} kB. {report.told}\n\n{report.comparison.table()}")
     if report.comparison.windows_cost:
         click.echo(f"Note: {report.comparison.windows_cost}; --seconds changes it.", err=True)
+    if clips and clips.heard:
+        click.echo(
+            "Note: the model learned from as many clips of the same corpus, and on its training clips every form looks "
+            "perfect. Judge it on others.",
+            err=True,
+        )
     failures = clips.failures if clips else ()
     report_failures([(failure.clip, failure.reason) for failure in failures], len(clips or ()))
 

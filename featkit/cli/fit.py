@@ -87,8 +87,8 @@ def fit(
 ) -> None:  # fmt: skip
     """Train on a corpus and write one checked model file.
 
-    A network writes OUTPUT.checkpoint after every epoch, until the model is there. Ctrl-C keeps the best epoch so far;
-    --resume goes on.
+    A network writes OUTPUT.checkpoint after every epoch, until the model is there. Ctrl-C keeps what is learned so
+    far (the best epoch, where speakers are held out); --resume goes on.
 
     \b
     featkit fit --backend xgboost --features egemaps --data emodb:PATH -o model.onnx

@@ -149,11 +149,14 @@ def _table(labels: list[str], files: Sequence[Path]) -> Show:
     def line(cells: list[str], end: str) -> None:
         click.echo("  ".join([*map(padded, cells, widths), end]).rstrip())
 
+    head = iter([["file", "label", *labels]])  # above the first row, where there is one
+
     def show(file: str, label: str, proba: list[float], quality: list[str]) -> None:
+        for cells in head:
+            line(cells, "quality")
         numbers = [f"{p:.3f}".rjust(n) for p, n in zip(proba, widths[2:], strict=True)]
         line([shown(file), label, *numbers], "; ".join(quality))
 
-    line(["file", "label", *labels], "quality")
     return show
 
 

@@ -221,6 +221,8 @@ def find_audio(folder: Path) -> list[Path]:
 def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Files of some kinds below a folder, sorted. Links are followed once; hidden names (``._a.wav``) passed over.
 
+    A link to nothing, or a pipe, is among them: who reads it says what it is, and nobody misses it in silence.
+
     Raises
     ------
     DataError
@@ -234,7 +236,7 @@ def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
         if place not in seen:
             files += [Path(root, name) for name in names if not name.startswith(".")]
         seen.add(place)
-    return sorted(path for path in files if path.suffix.lower() in suffixes and path.is_file())
+    return sorted(path for path in files if path.suffix.lower() in suffixes and not path.is_dir())
 
 
 def _refuse(error: OSError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class Clips:
     speakers: npt.NDArray[np.str_] | None = None
     synthetic: bool = False
     failures: tuple[Failure, ...] = ()
+    heard: bool = False
+    """Whether they seem to be those that the model learned from: as many, of the same corpus."""
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -78,7 +80,9 @@ def of_corpus(corpus: Corpus, model: Model) -> Clips:
             f"{', '.join(model.labels)}."
         )
     part = corpus.only(_spread(known))
-    return _read(part.files, model, part.labels, part.speakers, corpus.synthetic)
+    learned = model.recipe["data"]
+    heard = (list(corpus.sources), len(corpus.files)) == (learned.get("corpora"), learned["clips"])
+    return replace(_read(part.files, model, part.labels, part.speakers, corpus.synthetic), heard=heard)
 
 
 def synthetic() -> Clips:

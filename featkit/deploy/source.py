@@ -82,7 +82,7 @@ def require_network(source: Source, form: str) -> None:
         told = ", ".join(sorted(classical)) or "no layer with weights"
         raise ExportError(
             f"{source.path}: cannot become {form} ({told}), which is for networks: cnn_lstm, tdnn, transformer, "
-            "conformer, mlp. Use --to ort."
+            "conformer, mlp: here is nothing to make smaller. onnxruntime for phones reads it as --to ort, or as it is."
         )
 
 

@@ -165,7 +165,10 @@ class _Run:
         again = {i for i in known if ledger.changed(i)}
         if known:
             changed = f"; {len(again)} changed since and are done again" if again else ""
-            self._options.tell(f"{self._output.path}: {len(known)} of {len(named)} files were done before{changed}.")
+            bad = sum(ledger.failed(i) for i in known)
+            failed = f", {bad} failed" if bad else ""
+            done = f"{len(known) - bad} of {len(named)} files were done before{failed}{changed}"
+            self._options.tell(f"{self._output.path}: {done}.")
         if self._options.retry_failed:
             again |= set(ledger.bad())
         return [i for i in named if i in again or not ledger.known(i)]

@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 from speech import inputs, speech
 
+from featkit.errors import DataError
 from featkit.graph import GraphBuilder, run, session
 
 
@@ -94,6 +95,11 @@ def test_clips_of_weight_zero_are_as_if_they_were_not_there() -> None:
     weighted = SVM().fit(X_with_rubbish, y, weight, speech().speakers)
     fewer = SVM().fit(X[:18], y[:18], None, speech().speakers[:18])
     np.testing.assert_allclose(weighted.predict_proba(X), fewer.predict_proba(X), atol=1e-6)
+
+
+def test_another_kernel_is_refused() -> None:
+    with pytest.raises(DataError, match=r"svm: kernel is 'rbf' or 'linear'; it is 'linera'"):
+        SVM(kernel="linera").fit(inputs("functionals"), speech().labels)  # type: ignore[arg-type]
 
 
 def test_standardised_columns_have_mean_zero_deviation_one_and_are_clipped() -> None:

@@ -139,7 +139,7 @@ def test_the_comparison_counts_labels_and_points() -> None:
     assert comparison.max_difference == pytest.approx(0.4)
     assert comparison.ua_drop == pytest.approx(25)
     table = comparison.table()
-    assert "| b.onnx | 1  | 0.50       | 0.4    | 75.0 %     | 75.0  | 75.0 [50.0, 100.0] " in table
+    assert "| b.onnx | 1  | 0.50       | 0.4    | 75.0 %     | 75.0  | 75.0 [0.0, 100.0] " in table
     with pytest.raises(ExportError, match=r"UA falls by 25\.0 points on 4 clips; --max-drop allows 24\.9"):
         comparison.require(24.9)
     comparison.require(25.1)
@@ -191,7 +191,20 @@ def test_a_form_is_judged_on_a_corpus_and_told_in_a_table(model: Path, manifest:
     assert "small.onnx: " in result.output
     assert "Judged on 24 labelled clips." in result.output
     assert "| UA " in result.output
+    assert "Note: the model learned from as many clips of the same corpus" not in result.stderr, "it knows no corpus"
     assert run("predict", tmp_path / "small.onnx", manifest.parent / "00.wav").exit_code == 0
+
+
+def test_who_judges_on_the_training_clips_is_told(manifest: Path, tmp_path: Path) -> None:
+    model, small = tmp_path / "own.onnx", tmp_path / "small.onnx"
+    assert run("fit", "--data", manifest, "--backend", "mlp:epochs=2", "-o", model).exit_code == 0
+    result = run("export", model, "--to", "onnx-int8", "--data", manifest, "-o", small, "--max-drop", 100)
+    assert "Note: the model learned from as many clips of the same corpus" in result.stderr
+    fewer = tmp_path / manifest.name
+    head, *rows = manifest.read_text().splitlines()
+    fewer.write_text("\n".join([head, *(f"{manifest.parent}/{row}" for row in rows[1:])]))
+    result = run("export", model, "--to", "onnx-int8", "--data", fewer, "-o", small, "--max-drop", 100)
+    assert (result.exit_code, "Note: the model" in result.stderr) == (0, False), result.output
 
 
 def test_clips_without_labels_serve_too_and_bad_ones_are_told(model: Path, manifest: Path, tmp_path: Path) -> None:
