@@ -7,11 +7,13 @@ prints UA with its 95 % interval over speakers for each set, and the difference 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from featkit import SERClassifier, evaluate
 from featkit.benchmark import compare
 from featkit.corpus import read_corpus
+from featkit.errors import FeatkitError
 from featkit.plots import intervals, png
 from featkit.tables import markdown, percent
 
@@ -42,8 +44,12 @@ def main() -> None:
 
     if args.plot:
         values, ends = [s.ua for s in found.values()], [s.ua_interval for s in found.values()]
+        args.plot.parent.mkdir(parents=True, exist_ok=True)
         args.plot.write_bytes(png(intervals(list(found), values, ends, chance=1 / len(set(corpus.labels)))))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))

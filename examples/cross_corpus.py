@@ -9,10 +9,12 @@ clips of the speaker it judges (transductive). Without arguments the corpora are
 """
 
 import argparse
+import sys
 
 from featkit import SERClassifier, evaluate
 from featkit.datasets import open_dataset
 from featkit.datasets.synthetic import Synthetic
+from featkit.errors import FeatkitError
 from featkit.evaluation import evaluate_across
 from featkit.tables import percent
 
@@ -49,4 +51,7 @@ def show(scores) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))

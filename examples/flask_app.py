@@ -6,25 +6,28 @@ curl -F file=@clip.wav http://127.0.0.1:5000/predict
 
 import os
 
-from flask import Flask, abort, request
-from werkzeug.exceptions import HTTPException
-
 from featkit import load
 from featkit.audio import decode
 from featkit.errors import FeatkitError
 
-model = load(os.environ.get("MODEL", "model.onnx"))
+try:
+    model = load(os.environ.get("MODEL", "model.onnx"))
+    from flask import Flask, abort, request
+    from werkzeug.exceptions import HTTPException
+except FeatkitError as error:
+    raise SystemExit(str(error)) from None
+except ModuleNotFoundError:
+    raise SystemExit("This example needs Flask: pip install flask") from None
+
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 10_000_000  # bytes
 
 
 @app.post("/predict")
 def predict():
-    if "file" not in request.files:
-        abort(400, "Send the recording as the form field 'file'.")
+    file = request.files.get("file") or abort(400, "Send the recording as the form field 'file'.")
     try:
-        wave = decode(request.files["file"].read(), max_seconds=60)  # a small FLAC can hold hours
-        (probabilities,) = model.predict_proba([wave])
+        (probabilities,) = model.predict_proba([decode(file.read(), max_seconds=60)])  # a small FLAC can hold hours
     except FeatkitError as error:
         abort(422, str(error))
     by_label = dict(zip(model.labels, map(float, probabilities), strict=True))

@@ -9,10 +9,14 @@ Gradio writes recordings to its folder for temporary files; `featkit serve` has 
 
 import argparse
 import os
+import sys
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported
 
-import gradio as gr
+try:
+    import gradio as gr
+except ModuleNotFoundError:
+    sys.exit("This example needs Gradio: pip install gradio")
 
 from featkit import load
 from featkit.audio import to_wave
@@ -51,4 +55,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (FeatkitError, OSError) as error:  # OSError: the port is taken
+        sys.exit(str(error))

@@ -8,8 +8,11 @@ source like the file: ``with Microphone() as source: ...``.
 """
 
 import argparse
+import os
+import sys
 
 from featkit import load
+from featkit.errors import FeatkitError
 from featkit.stream import EnergyGate, LiveRecogniser, recognise, replay
 
 
@@ -27,4 +30,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))
+    except BrokenPipeError:  # who reads, as `head` does, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

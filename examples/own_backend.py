@@ -8,12 +8,14 @@ As a package with an entry point it has a name on the command line too: examples
 """
 
 import argparse
+import sys
 
 from sklearn.ensemble import ExtraTreesClassifier
 
 from featkit import SERClassifier, evaluate, load
 from featkit.backend import Backend
 from featkit.corpus import read_corpus
+from featkit.errors import FeatkitError
 from featkit.graph import convert_classifier
 
 
@@ -61,4 +63,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))

@@ -8,10 +8,12 @@ A set that is no graph writes ``frames(wave)`` in numpy instead; its model needs
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 
 from featkit import SERClassifier, evaluate, load
 from featkit.corpus import read_corpus
+from featkit.errors import FeatkitError
 from featkit.features.graph import GraphExtractor
 
 END = 2**31
@@ -67,4 +69,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))

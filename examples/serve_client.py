@@ -2,15 +2,14 @@
 
     python examples/serve_client.py model.onnx one.wav two.flac
 
-prints label and probabilities of the first recording, as /predict answers, and a line for each, as /batch does. A bad
-first recording ends it with the reason; in /batch one costs its own row.
+prints the label of each recording, as /batch answers, and all that /predict tells of the first one that can be used.
+Whatever cannot be used has its line with the reason, and the exit code is 1.
 """
 
 import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -18,7 +17,7 @@ from urllib.request import Request, urlopen
 
 
 @contextmanager
-def served(model: str) -> Iterator[str]:
+def served(model: str):
     """The address of a server that runs as long as it is needed."""
     words = [sys.executable, "-m", "featkit", "serve", model, "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as program:
@@ -32,32 +31,47 @@ def served(model: str) -> Iterator[str]:
             program.terminate()
 
 
-def predict(server: str, clip: Path) -> dict:
+def predict(server: str, content: bytes) -> dict:
     """The file itself is the body."""
-    with urlopen(Request(f"{server}predict", clip.read_bytes()), timeout=60) as answer:
+    with urlopen(Request(f"{server}predict", content), timeout=60) as answer:
         return json.load(answer)
 
 
-def batch(server: str, clips: list[Path]) -> list[dict]:
-    """A form with a file for each clip. A clip that cannot be used costs its own row."""
+def batch(server: str, files: dict[str, bytes]) -> list[dict]:
+    """A form with every file. One that cannot be used costs its own row."""
     edge = uuid.uuid4().hex
-    head = '--{}\r\nContent-Disposition: form-data; name="file"; filename="{}"\r\n\r\n'
-    parts = [head.format(edge, clip.name).encode() + clip.read_bytes() + b"\r\n" for clip in clips]
-    body = b"".join(parts) + f"--{edge}--\r\n".encode()
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="clip"\r\n\r\n'.encode()
+    body = b"".join(head + content + b"\r\n" for content in files.values()) + f"--{edge}--\r\n".encode()
     kind = {"Content-Type": f"multipart/form-data; boundary={edge}"}
     with urlopen(Request(f"{server}batch", body, kind), timeout=60) as answer:
         return json.load(answer)["results"]
 
 
+def ask(server: str, files: dict[str, bytes]) -> list[str]:
+    """Print what the server answers. -> what it refuses, with the reasons."""
+    rows = dict(zip(files, batch(server, files), strict=True))
+    good = [name for name in rows if "label" in rows[name]]
+    for name in good:
+        print(f"{name}: {rows[name]['label']}")
+    if good:
+        print(json.dumps(predict(server, files[good[0]])))
+    return [f"{name}: {row['error']['reason']}" for name, row in rows.items() if "error" in row]
+
+
 def main(model: str, *names: str) -> None:
-    clips = [Path(name) for name in names]
-    with served(model) as server:
+    files, refused = {}, []
+    for name in names:
         try:
-            print(json.dumps(predict(server, clips[0])))
-            for row in batch(server, clips):
-                print(row["name"], row["error"]["reason"] if "error" in row else row["label"], sep=": ")
-        except HTTPError as refusal:
-            sys.exit(json.load(refusal)["reason"])
+            files[name] = Path(name).read_bytes()
+        except OSError as error:
+            refused.append(f"{name}: {error.strerror}")
+    if files:
+        with served(model) as server:
+            try:
+                refused += ask(server, files)
+            except HTTPError as refusal:  # of all together, where they are too many or too large
+                refused.append(json.load(refusal)["reason"])
+    sys.exit("\n".join(refused) or 0)
 
 
 if __name__ == "__main__":

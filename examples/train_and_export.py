@@ -8,9 +8,11 @@ model. The other examples take the model.onnx that this one writes.
 """
 
 import argparse
+import sys
 
 from featkit import SERClassifier, evaluate, load
 from featkit.corpus import read_corpus
+from featkit.errors import FeatkitError
 from featkit.tables import percent
 
 
@@ -40,4 +42,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FeatkitError as error:
+        sys.exit(str(error))

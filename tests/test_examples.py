@@ -46,6 +46,20 @@ def test_an_example_begins_with_the_command_of_the_table_and_fits_on_a_screen(pa
     assert path.read_text(encoding="utf-8").count("\n") <= 80
 
 
+def test_the_table_says_what_each_example_prints() -> None:
+    rows = [
+        line for line in (EXAMPLES / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| [")
+    ]
+    assert {row.count(" | ") for row in rows} == {3}
+
+
+def test_it_is_said_why_telemetry_is_off() -> None:
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in (EXAMPLES / "onnxruntime_only.py", EXAMPLES / "node" / "predict.mjs"):
+        assert "ORT_DISABLE_TELEMETRY" in path.read_text(encoding="utf-8")
+    assert re.search(r"`ORT_DISABLE_TELEMETRY=1`.*because onnxruntime", text, re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example package, installed by pip into a folder of its own."""

@@ -3,11 +3,13 @@
 //     cd examples/node && npm ci
 //     node predict.mjs model.onnx clip.wav
 //
-// prints {"label": ..., "probabilities": {...}}. The model starts at the waveform, as those on mfcc39 and logmel do;
-// the clip is a 16-bit PCM wav, mono, 16 000 Hz:  ffmpeg -i in.m4a -ac 1 -ar 16000 -c:a pcm_s16le clip.wav
+// prints {"label": ..., "probabilities": {...}}, or in one line why not. The model starts at the waveform, as those on
+// mfcc39 and logmel do; the clip is a 16-bit PCM wav, mono, 16 000 Hz:
+//     ffmpeg -i in.m4a -ac 1 -ar 16000 -c:a pcm_s16le clip.wav
 
 import { readFile } from "node:fs/promises";
 
+process.on("uncaughtException", (error) => fail(error.message)); // a file that is not there, a model that is none
 process.env.ORT_DISABLE_TELEMETRY ??= "1"; // before onnxruntime is loaded, which else reports to its makers
 const { InferenceSession, Tensor } = await import("onnxruntime-node");
 
@@ -24,6 +26,8 @@ function decode(file) {
     const kind = file.toString("latin1", at, at + 4);
     const size = file.readUInt32LE(at + 4);
     const chunk = file.subarray(at + 8, at + 8 + size);
+    const unknown = size >= 0x7ffff000; // what programs write that stream
+    if (chunk.length < size && !unknown) fail(`The clip is truncated: ${chunk.length} of ${size} bytes are there.`);
     if (kind === "fmt ") {
       // coding (1 is PCM), channels, rate, bits
       format = [chunk.readUInt16LE(0), chunk.readUInt16LE(2), chunk.readUInt32LE(4), chunk.readUInt16LE(14)].join();
@@ -54,10 +58,13 @@ function recipe(file) {
 const [modelPath, clipPath] = process.argv.slice(2);
 if (!clipPath) fail("Usage: node predict.mjs model.onnx clip.wav");
 const model = await readFile(modelPath);
+const { labels, min_samples } = recipe(model);
 const wave = decode(await readFile(clipPath));
 const session = await InferenceSession.create(model);
 if (session.inputNames.join() !== "wave") fail("The model starts at features that featkit computes.");
+// It answers whatever it is given, so what no model can judge is refused here.
+if (wave.length < min_samples) fail(`The clip has ${wave.length} samples; the model needs ${min_samples}.`);
+if (wave.every((sample) => sample === 0)) fail("The clip is digital silence: all its samples are zero.");
 const { label, probabilities } = await session.run({ wave: new Tensor("float32", wave, [1, wave.length]) });
-const names = recipe(model).labels;
-const byName = Object.fromEntries(names.map((name, i) => [name, probabilities.data[i]]));
+const byName = Object.fromEntries(labels.map((name, i) => [name, probabilities.data[i]]));
 console.log(JSON.stringify({ label: label.data[0], probabilities: byName }));

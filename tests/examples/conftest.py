@@ -75,12 +75,25 @@ def run(tmp_path: Path) -> Run:
 def refused(tmp_path: Path) -> Run:
     """Run an example that must fail; the one line that it says."""
 
-    def refused(name: str, *words: object) -> str:
-        done = _done(tmp_path, [sys.executable, EXAMPLES / name, *words], {})
+    def refused(name: str, *words: object, **env: object) -> str:
+        done = _done(tmp_path, [sys.executable, EXAMPLES / name, *words], env)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
         return done.stderr.strip()
 
     return refused
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Run:
+    """Run an example where a package is not installed; the one line that it says."""
+
+    def without(package: str, name: str, **env: object) -> str:
+        hide = f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_path({str(EXAMPLES / name)!r})"
+        done = _done(tmp_path, [sys.executable, "-c", hide], env)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+        return done.stderr.strip()
+
+    return without
 
 
 def _done(folder: Path, words: Sequence[object], env: Mapping[str, object]) -> subprocess.CompletedProcess[str]:

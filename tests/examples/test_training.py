@@ -133,6 +133,34 @@ def test_grid_search_tries_every_setting_and_judges_the_best_on_unheard_speakers
     assert float(told_ua) == pytest.approx(100 * balanced_accuracy_score(known.labels[theirs], answers), abs=0.051)
 
 
+def test_grid_search_says_why_the_score_of_its_search_may_be_the_lower_one(run: Run, corpus: Path, cache: Path) -> None:
+    told = run("grid_search.py", XDG_CACHE_HOME=cache, LOCALAPPDATA=cache)
+    searched, unheard = numbers(told, r"UA ([\d.]+) in the search\nUA ([\d.]+) on the unheard")
+    assert searched < unheard  # on the synthetic corpus, which makes the sentence needed
+    assert "Higher than in the search: its folds learn from fewer speakers" in told
+    told = run("grid_search.py", "--data", corpus)
+    searched, unheard = numbers(told, r"UA ([\d.]+) in the search\nUA ([\d.]+) on the unheard")
+    assert ("Higher than in the search" in told) == (unheard > searched)
+
+
+def test_grid_search_says_what_it_cannot_fold(refused: Run, corpus: Path, tmp_path: Path) -> None:
+    assert "n_splits=9 greater than the number of groups" in refused("grid_search.py", "--data", corpus, "--folds", 9)
+    rows = [line.split(",")[:2] for line in corpus.read_text().splitlines()]
+    (tmp_path / "nobody.csv").write_text("".join(f"{file},{label}\n" for file, label in rows))
+    assert refused("grid_search.py", "--data", tmp_path / "nobody.csv").startswith(
+        "nobody.csv does not tell who speaks"
+    )
+
+
+@pytest.mark.parametrize("name", ["compare_sets", "grid_search", "own_backend", "own_extractor", "train_and_export"])
+def test_what_trains_says_in_one_line_that_there_is_no_corpus(refused: Run, name: str) -> None:
+    assert "there is no file 'none.csv'" in refused(f"{name}.py", "--data", "none.csv")
+
+
+def test_cross_corpus_says_in_one_line_that_there_is_no_corpus(refused: Run) -> None:
+    assert "there is no file 'none.csv'" in refused("cross_corpus.py", "none.csv", "none.csv")
+
+
 def test_cross_corpus_scores_two_corpora_inside_and_across_plain_and_by_speaker(
     run: Run, corpus: Path, cache: Path, known: Corpus, expected: Evaluation
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from featkit import load
 from featkit.audio import SAMPLE_RATE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+Run = Callable[..., str]
 
 
 def encoded(wave: Any, rate: int = SAMPLE_RATE, form: str = "WAV") -> bytes:
@@ -105,6 +108,22 @@ def test_the_flask_app_runs_as_its_first_lines_say(serving: Any, model: Path, cl
         request = urllib.request.Request(f"{url}/predict", body + b"\r\n--x--\r\n", kind)
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert json.load(answer)["label"] == load(model).predict([clip])[0]
+
+
+def test_the_flask_app_says_in_one_line_what_is_missing(without: Run, model: Path, tmp_path: Path) -> None:
+    assert without("flask", "flask_app.py", MODEL=model) == "This example needs Flask: pip install flask"
+    pytest.importorskip("flask", reason="Flask is not installed")
+    words = [sys.executable, "-m", "flask", "--app", str(EXAMPLES / "flask_app.py"), "run"]
+    given = os.environ | {"MODEL": "none.onnx"}
+    done = subprocess.run(words, cwd=tmp_path, env=given, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "none.onnx: there is no such model file.\n")
+
+
+def test_the_gradio_app_says_in_one_line_what_is_missing(without: Run, refused: Run) -> None:
+    assert without("gradio", "gradio_app.py") == "This example needs Gradio: pip install gradio"
+    if importlib.util.find_spec("gradio") is None:
+        pytest.skip("Gradio is not installed")
+    assert refused("gradio_app.py", "none.onnx") == "none.onnx: there is no such model file."
 
 
 ASK = """
