@@ -22,6 +22,7 @@ from featkit.classifier import Recogniser, column
 from featkit.errors import DataError
 from featkit.extraction import clip_list
 from featkit.protocols import CV, LEAKS, PERMUTED, Pair, Places, split
+from featkit.tables import percent
 
 __all__ = ["Evaluation", "evaluate", "evaluate_across"]
 
@@ -47,6 +48,14 @@ class Evaluation:
     """Family of features → what shuffling it costs of UA, with its interval; None where nobody asked."""
     chosen: Sequence[str] = ()
     """Of a `TunedClassifier`: what the search in each fold chose, as the command line reads it: "svm:C=10"."""
+
+    def __str__(self) -> str:
+        """Protocol and scores in one line, in percent."""
+        scores = f"UA {percent(self.ua, self.ua_interval)}, WA {percent(self.wa)}"
+        return f"{self.protocol}, {len(self.y_true)} clips: {scores}"
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self})"
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:

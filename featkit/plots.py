@@ -30,7 +30,7 @@ def intervals(
     names: Sequence[str], values: Sequence[float], ends: Sequence[tuple[float, float] | None], *,
     chance: float | None = None, axis: str = "UA, %",
 ) -> Figure:  # fmt: skip
-    """Values with their intervals, one a line, the highest at the top.
+    """Values with their intervals, one a line, the first at the top.
 
     Parameters
     ----------
@@ -44,22 +44,21 @@ def intervals(
         What is shown.
     """
     _some(names)
-    order = np.argsort(values, kind="stable")
-    labels = [_wrapped(names[i], 44) for i in order]
+    labels = [_wrapped(name, 26) for name in names]
     lines = np.array([label.count("\n") + 1 for label in labels])
     heights = np.maximum(1.0, 0.62 * lines)
     at = np.cumsum(heights) - heights / 2
-    with _figure(7.2, 0.95 + 0.3 * heights.sum()) as figure:
+    with _figure(5.2, 0.95 + 0.3 * heights.sum()) as figure:  # narrow, so that its words can be read on a phone
         panel = figure.add_subplot()
-        for y, i in zip(at, order, strict=True):
-            if ends[i] is not None:
-                panel.plot(100 * np.array(ends[i]), [y, y], color=FIRST, lw=2.2, alpha=0.55, solid_capstyle="butt")
-            panel.plot(100 * values[i], y, "o", color=FIRST, ms=6)
+        for y, value, end in zip(at, values, ends, strict=True):
+            if end is not None:
+                panel.plot(100 * np.array(end), [y, y], color=FIRST, lw=2.2, alpha=0.55, solid_capstyle="butt")
+            panel.plot(100 * value, y, "o", color=FIRST, ms=6)
             panel.annotate(
-                f"{100 * values[i]:.1f}", (1.02, y), xycoords=panel.get_yaxis_transform(), va="center", color=INK
+                f"{100 * value:.1f}", (1.02, y), xycoords=panel.get_yaxis_transform(), va="center", color=INK
             )
         panel.set_yticks(at, labels)
-        panel.set_ylim(0, heights.sum())
+        panel.set_ylim(heights.sum(), 0)
         panel.set_xlim(*_limits([100 * v for v in values], [100 * v for end in ends if end for v in end], chance))
         if chance is not None:
             panel.axvline(100 * chance, color=SECOND, lw=1.2, ls=(0, (4, 3)))
@@ -67,7 +66,7 @@ def intervals(
                 "chance", (100 * chance, 1.01), xycoords=panel.get_xaxis_transform(), ha="center", color=SECOND,
                 fontsize=9,
             )  # fmt: skip
-        panel.set_xlabel(axis)
+        panel.set_xlabel(_wrapped(axis, 30))
         panel.grid(axis="x", color=GRID, lw=0.7)
         panel.tick_params(axis="y", length=0)
     return figure

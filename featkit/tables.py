@@ -34,16 +34,19 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def latex(rows: Sequence[Mapping[str, str]], caption: str) -> str:
+def latex(rows: Sequence[Mapping[str, str]], caption: str, label: str) -> str:
     r"""A table for LaTeX with the package ``booktabs``; columns of numbers stand to the right.
+
+    ``label`` is what ``\ref`` calls it.
 
     Examples
     --------
-    >>> print(latex([{"set": "mfcc_39", "UA": "74.6"}], "EMO-DB"))
+    >>> print(latex([{"set": "mfcc_39", "UA": "74.6"}], "EMO-DB", "tab:emodb"))
     % \usepackage{booktabs}
     \begin{table}
       \centering
       \caption{EMO-DB}
+      \label{tab:emodb}
       \begin{tabular}{lr}
         \toprule
         set & UA \\
@@ -59,7 +62,8 @@ def latex(rows: Sequence[Mapping[str, str]], caption: str) -> str:
     return "\n".join(
         [
             r"% \usepackage{booktabs}", r"\begin{table}", r"  \centering", rf"  \caption{{{_tex(caption)}}}",
-            rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule", rf"    {' & '.join(map(_tex, heads))} \\",
+            rf"  \label{{{label}}}", rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule",
+            rf"    {' & '.join(map(_tex, heads))} \\",
             r"    \midrule", *lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
         ]
     )  # fmt: skip

@@ -290,6 +290,26 @@ def test_each_speaker_has_a_ua() -> None:
     assert evaluate(SERClassifier(), X, LABELS, allow_leakage=True, cv=2).speaker_uas is None
 
 
+def test_it_is_shown_in_one_line() -> None:
+    result = evaluate(SERClassifier(), X, LABELS, GROUPS)
+    ends = [f"{100 * end:.0f}" for end in result.ua_interval or ()]
+    wa, ua = (
+        100 * score for score in (np.mean(result.y_pred == LABELS), balanced_accuracy_score(LABELS, result.y_pred))
+    )
+    line = f"leave one of 4 speakers out, 24 clips: UA {ua:.1f} [{', '.join(ends)}], WA {wa:.1f}"
+    assert (str(result), repr(result)) == (line, f"Evaluation({line})")
+    alone = evaluate(SERClassifier(), X, LABELS, GROUPS, cv=["s1"])
+    assert (
+        str(alone)
+        == f"test speaker s1, learned from 3 others, 6 clips: UA {100 * alone.ua:.1f}, WA {100 * alone.wa:.1f}"
+    )
+
+
+def test_features_are_shown_in_a_few_words() -> None:
+    assert repr(X[0]) == f"Features(functionals, (351,), {MFCC39().spec_hash[:8]})"
+    assert len(repr(SERClassifier().extract(list(WAVES)))) < 50 * len(WAVES)
+
+
 def test_the_calibration_error_is_that_of_the_predictions() -> None:
     result = evaluate(SERClassifier(), X, LABELS, GROUPS)
     told = metrics.reliability(result.probabilities.max(axis=1), result.y_pred == LABELS)

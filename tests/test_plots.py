@@ -20,7 +20,7 @@ CURVE = [{"epoch": float(i + 1), "loss": 1 / (i + 1), "validation_loss": 1.0, "v
 DRAWN: dict[str, Callable[[], Any]] = {
     "one interval": lambda: plots.intervals(["egemaps + svm"], [0.5], [(0.4, 0.6)], chance=0.25),
     "twenty intervals": lambda: plots.intervals(
-        [f"egemaps+mfcc39 + svm:kernel=linear,C={i}, standard × 8, *transductive*, seed {i}" for i in range(20)],
+        [f"egemaps+mfcc39 + svm:kernel=linear,C={i}, standard × 8, transductive, seed {i}" for i in range(20)],
         [0.5] * 20, [None] * 20,
     ),
     "four emotions": lambda: plots.confusion(np.eye(4, dtype=int) * 9, list("abcd")),
@@ -59,11 +59,25 @@ def test_no_words_lie_outside_the_picture_or_on_each_other(draw: Callable[[], An
                 assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_the_highest_stands_at_the_top_with_its_value() -> None:
+def test_the_first_stands_at_the_top_with_its_value() -> None:
     figure = plots.intervals(["low", "high", "middle"], [0.2, 0.9, 0.5], [None, (0.8, 0.95), None])
     (panel,) = figure.axes
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["low", "middle", "high"]
-    assert {text.get_text() for text in panel.texts} == {"20.0", "50.0", "90.0"}
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["low", "high", "middle"]
+    assert [text.get_text() for text in panel.texts] == ["20.0", "90.0", "50.0"]
+    tops = [text.get_window_extent().y1 for text in panel.texts]
+    assert tops == sorted(tops, reverse=True)
+    dots = [np.asarray(line.get_xydata())[0].tolist() for line in panel.lines if line.get_marker() == "o"]
+    assert [x for x, _ in dots] == pytest.approx([20, 90, 50])
+    assert [y for _, y in dots] == pytest.approx(list(panel.get_yticks()))
+
+
+def test_a_long_name_of_the_axis_stays_in_the_picture() -> None:
+    names = ["egemaps+mfcc39 + svm:kernel=linear,C=0.01"]
+    figure = plots.intervals(names, [0.5], [None], axis="UA on another corpus, %, with 95 % interval over speakers")
+    figure.canvas.draw()
+    box = figure.axes[0].xaxis.label.get_window_extent()
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_the_confusion_tells_counts_and_recalls() -> None:

@@ -16,8 +16,12 @@ def test_a_bar_inside_a_cell_does_not_end_it() -> None:
 
 
 def test_every_sign_of_latex_is_escaped() -> None:
-    text = latex([{"a": "\\{}&%$#_~^ × →"}], "c")
+    text = latex([{"a": "\\{}&%$#_~^ × →"}], "c", "tab:c")
     assert r"\textbackslash{}\{\}\&\%\$\#\_\textasciitilde{}\textasciicircum{} $\times$ $\rightarrow$" in text
+
+
+def test_the_label_of_a_latex_table_comes_after_its_caption() -> None:
+    assert "  \\caption{50 \\%}\n  \\label{tab:a-b}\n" in latex([{"a": "1"}], "50 %", "tab:a-b")
 
 
 def test_csv_reads_back() -> None:
@@ -27,7 +31,7 @@ def test_csv_reads_back() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("table", [markdown, csv_table, lambda rows: latex(rows, "c")])
+@pytest.mark.parametrize("table", [markdown, csv_table, lambda rows: latex(rows, "c", "tab:c")])
 def test_no_rows_make_no_table(table: object) -> None:
     with pytest.raises(FeatkitError, match="There are no rows to show"):
         table([])  # type: ignore[operator]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from featkit import plots
-from featkit.benchmark.report import cells, grouped, notes, title
+from featkit.benchmark.report import cells, grouped, heading, notes
 from featkit.benchmark.rows import Row
 from featkit.errors import PluginError
 from featkit.protocols import LEAKS, PERMUTED
@@ -25,6 +25,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.2rem; background: var(--pape
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: .95rem; margin: 1.2rem 0 .2rem; } p { margin: .4rem 0; }
+.note { white-space: pre-wrap; overflow-wrap: anywhere; }
 .quiet { color: var(--quiet); font-size: .9rem; }
 .mark { display: inline-block; border: 1.5px solid var(--second); color: var(--second); border-radius: .3rem;
   padding: 0 .45rem; margin: 0 .4rem .2rem 0; font-size: .85rem; font-weight: 600; }
@@ -35,8 +36,7 @@ details { border-top: 1px solid var(--line); padding: .5rem 0; } summary { curso
 .pictures { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
 figure { margin: 0; max-width: 100%; } figure .wide { max-width: 100%; }
 svg { display: block; max-width: 100%; height: auto; }
-svg.intervals { min-width: 34rem; max-width: none; }
-@media (min-width: 40rem) { svg.intervals { max-width: 100%; } }
+svg.intervals { width: 100% !important; max-width: 38rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .85rem; margin: .6rem 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 """
@@ -115,11 +115,11 @@ def _group(rows: Sequence[Row], drawn: bool) -> str:
             [str(row.recipe) for row in rows], [one.ua for one in told], [one.ua_interval for one in told],
             chance=chance,
         )  # fmt: skip
-        image = plots.svg(figure, f"UA of {len(rows)} recipes").replace("<svg ", '<svg class="intervals" ', 1)
-        picture = f'<div class="wide">{image}</div>'
+        # No box that scrolls: it takes the width of the screen, up to where its words are as large as the page's.
+        picture = plots.svg(figure, f"UA of {len(rows)} recipes").replace("<svg ", '<svg class="intervals" ', 1)
     details = "".join(_details(row, drawn) for row in rows)
-    lines = "".join(f"<p>{escape(note)}</p>" for note in notes(rows))
-    return f"<h2>{escape(title(rows))}</h2>{shared}{_table(cells(rows))}{lines}{picture}{details}"
+    lines = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(rows))
+    return f"<h2>{escape(heading(rows))}</h2>{shared}{_table(cells(rows))}{lines}{picture}{details}"
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:

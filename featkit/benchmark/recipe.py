@@ -95,8 +95,8 @@ class Recipe:
     def remarks(self) -> list[str]:
         """What must be said wherever the recipe's scores are."""
         return [
-            *(["*transductive*"] if self.normalise else []),
-            *([f"{self.tune} trials in each fold"] if self.tune else []),
+            *(["transductive"] if self.normalise else []),
+            *([f"tuned with {self.tune} trials in each fold"] if self.tune else []),
         ]
 
     def __str__(self) -> str:

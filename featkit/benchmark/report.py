@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +12,11 @@ from typing import Any
 from featkit.benchmark.recipe import Recipe
 from featkit.benchmark.rows import Row
 from featkit.errors import FeatkitError
-from featkit.tables import csv_table, latex, markdown, percent, seconds
+from featkit.tables import counted, csv_table, latex, markdown, percent, seconds
 
 SYNTHETIC = "SYNTHETIC speech: it shows that the program runs, not how well it does on people"
+_COST = ("CPU s", "extraction", "kB", "ms")
+"""Columns that the table of a paper has no room for."""
 
 
 def report(rows: Sequence[Row]) -> str:
@@ -26,12 +29,12 @@ def _part(rows: Sequence[Row]) -> str:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What several rows say together, and what a search inside the folds chose: a line each."""
+    """What several rows say together, and what a search inside the folds chose, a line a choice."""
     seeds: dict[Recipe, list[Row]] = {}
     for row in rows:
         seeds.setdefault(replace(row.recipe, seed=0), []).append(row)
     means = [f"{recipe}: {_mean(same)} over {len(same)} seeds" for recipe, same in seeds.items() if len(same) > 1]
-    return means + [f"{row.recipe}: the folds chose {_chosen(row)}" for row in rows if row.evaluation.chosen]
+    return means + [f"{row.recipe}: the folds chose\n{_chosen(row)}" for row in rows if row.evaluation.chosen]
 
 
 def _mean(rows: Sequence[Row]) -> str:
@@ -41,12 +44,25 @@ def _mean(rows: Sequence[Row]) -> str:
 
 
 def _chosen(row: Row) -> str:
-    return ", ".join(f"{name} × {folds}" for name, folds in Counter(row.evaluation.chosen).most_common())
+    return "\n".join(f"  - {folds} × {name}" for name, folds in Counter(row.evaluation.chosen).most_common())
 
 
 def latex_report(rows: Sequence[Row]) -> str:
-    """The same for LaTeX, with ``booktabs``."""
-    return "\n\n".join(latex(cells(group), title(group)) for group in grouped(rows))
+    """Tables for a paper, with ``booktabs``: without columns of cost, each with a label made of its corpus."""
+    seen: Counter[str] = Counter()
+    tables = []
+    for group in grouped(rows):
+        name = _slug(group[0].corpus)
+        seen[name] += 1
+        label = f"tab:{name}" if seen[name] == 1 else f"tab:{name}:{seen[name]}"
+        scores = [{head: cell for head, cell in row.items() if head not in _COST} for row in cells(group)]
+        tables.append(latex(scores, title(group), label))
+    return "\n\n".join(tables)
+
+
+def _slug(corpus: str) -> str:
+    """A name as a label of LaTeX takes it: "emodb → rav.csv" -> "emodb-rav-csv"."""
+    return re.sub("[^a-z0-9]+", "-", corpus.lower()).strip("-") or "corpus"
 
 
 def csv_report(rows: Sequence[Row]) -> str:
@@ -65,19 +81,47 @@ def grouped(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def title(rows: Sequence[Row]) -> str:
-    """Corpus and protocol in one line."""
+    """Corpus, protocol and what the intervals are, in one line."""
+    known = rows[0].evaluation.ua_interval is not None
+    return heading(rows) + ("; UA with 95 % interval over speakers" if known else "")
+
+
+def heading(rows: Sequence[Row]) -> str:
+    """Corpus and protocol in one line, and what is missing: clips, or the intervals."""
     first = rows[0]
-    result = first.evaluation
-    return (
-        f"{first.corpus}{f' ({SYNTHETIC})' if first.synthetic else ''}: {len(result.y_true)} clips, "
-        f"{len(result.labels)} emotions, {result.protocol}"
-        f"{'' if result.ua_interval is None else '; UA with 95 % interval over speakers'}"
-    )
+    told = first.evaluation
+    synthetic = f" ({SYNTHETIC})" if first.synthetic else ""
+    emotions = counted(len(told.labels), "emotion")
+    if first.protocol.cv == "across":  # its protocol names the corpora, and counts the clips
+        people = "" if told.by_speaker is None else f"{counted(len(told.by_speaker), 'test speaker')}, "
+        about = f"{told.protocol[:1].upper()}{told.protocol[1:]}{synthetic}: {people}{emotions}"
+    else:
+        about = f"{first.corpus}{synthetic}: {_judged(rows)}, {emotions}, {told.protocol}"
+    return about + _unusable(rows) + ("; one speaker: no interval" if len(told.by_speaker or ()) == 1 else "")
+
+
+def _judged(rows: Sequence[Row]) -> str:
+    """The judged clips, of which rows of other features may have more or fewer."""
+    clips = [len(row.evaluation.y_true) for row in rows]
+    least, most = min(clips), max(clips)
+    return counted(most, "clip") if least == most else f"{least} to {most} clips"
+
+
+def _unusable(rows: Sequence[Row]) -> str:
+    """The clips that are in no score."""
+    most = max(row.failed_clips for row in rows)
+    same = all(row.failed_clips == most for row in rows)
+    return f"; {'' if same else 'up to '}{counted(most, 'clip')} could not be used" if most else ""
 
 
 def cells(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """One dict a row, in words; scores in percent. Columns that would be empty are left out."""
+    """One dict a row, in words; scores in percent. Columns that would be empty are left out.
+
+    Clips that could not be used have a column where rows differ in them; else the title tells.
+    """
     found = [_cells(row) for row in rows]
+    if len({row.failed_clips for row in rows}) > 1:
+        found = [line | {"unusable": str(row.failed_clips)} for line, row in zip(found, rows, strict=True)]
     shown = [head for head in found[0] if any(row[head] for row in found)]
     return [{head: row[head] for head in shown} for row in found]
 

@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -34,13 +34,16 @@ class Features:
     they can stand in no other fold than it.
     """
 
-    values: Array = field(repr=False)
+    values: Array
     view: View
     spec_hash: str
-    copies: tuple[Array, ...] = field(default=(), repr=False)
+    copies: tuple[Array, ...] = ()
     augment: str | None = None
     seconds: float | None = None
     """Of the recording; None where nobody knows."""
+
+    def __repr__(self) -> str:  # short: they are looked at by the hundred
+        return f"Features({self.view}, {np.shape(self.values)}, {self.spec_hash[:8]})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ def test_tuning_happens_inside_the_fold() -> None:
     made = Recipe("mfcc39", "svm", tune=5, seed=2).classifier()
     assert isinstance(made, TunedClassifier)
     assert (made.n_trials, made.seed) == (5, 2)
-    assert Recipe("mfcc39", "svm", tune=5).remarks == ["5 trials in each fold"]
+    assert Recipe("mfcc39", "svm", tune=5).remarks == ["tuned with 5 trials in each fold"]
 
 
 def test_a_preset_is_built_with_seed_and_copies() -> None:
@@ -62,7 +62,7 @@ def test_the_set_that_is_meant_is_named() -> None:
 
 def test_it_is_written_in_words() -> None:
     assert str(Recipe("egemaps", "svm:C=1", augment="standard", normalise="speaker", tune=9, seed=4)) == (
-        "egemaps + svm:C=1, standard × 4, *transductive*, 9 trials in each fold, seed 4"
+        "egemaps + svm:C=1, standard × 4, transductive, tuned with 9 trials in each fold, seed 4"
     )
     assert str(Recipe(preset="best", copies=2)) == "preset best, 2 copies"
 
