@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from featkit.datasets import open_dataset
+from featkit.datasets import Clip, Dataset, open_dataset
+from featkit.datasets.base import Skipped
+from featkit.datasets.manifest import Manifest
+from featkit.datasets.names import alike, plain_name
+from featkit.datasets.twins import twins
 from featkit.errors import DataError, FeatureError
 from featkit.extraction import Failure, extract_all
 from featkit.features.base import FeatureExtractor, Features, View, extractor_from_spec
@@ -41,6 +46,12 @@ class Corpus:
     """What the clips of a feature table were extracted with."""
     sources: tuple[str, ...] = ()
     """Title and licence of each corpus, for a model that is trained on it."""
+    doubts: tuple[str, ...] = ()
+    """What a person should know before a score is made of it, a line each."""
+    left_out: tuple[str, ...] = ()
+    """Why entries are no clips; only where it was read leniently."""
+    shared: tuple[str, str] | None = None
+    """Two files of equal content in two of the corpora that were joined: their speakers are in both."""
 
     def extracted(
         self, classifier: Recogniser, *, n_jobs: int | None = None, progress: bool = False
@@ -48,6 +59,8 @@ class Corpus:
         """The same corpus with what ``classifier`` learns from for clips, without those that could not be used."""
         from sklearn.base import clone  # heavy; reading a corpus needs none of it
 
+        if self.extractor is not None:
+            self._require_features(classifier, self.extractor)
         worker = clone(classifier).set_params(n_jobs=n_jobs, progress=progress)
         return self._usable(*worker.extract_all(self.clips))
 
@@ -72,6 +85,10 @@ class Corpus:
             self.files, self.labels.tolist(), speakers, texts, self.clips, names, self.extractor.spec, self.synthetic
         )
 
+    def shared_with(self, other: Corpus) -> tuple[str, str] | None:
+        """A recording that stands in both, by its name here and there; None where there is none."""
+        return twins([self.files, other.files])
+
     def only(self, places: npt.NDArray[Any] | Sequence[int]) -> Corpus:
         """The clips at ``places``, in that order."""
         return replace(
@@ -87,6 +104,17 @@ class Corpus:
         """Of one value a clip, those of the first clip of each emotion."""
         return list(dict(zip(reversed(self.labels.tolist()), reversed(values), strict=True)).values())
 
+    def _require_features(self, classifier: Recogniser, held: FeatureExtractor) -> None:
+        """Raise `FeatureError` where a feature table holds another set than the classifier reads."""
+        for member in classifier.members():
+            asked = member.parts()[0]
+            if asked.spec_hash != held.spec_hash:
+                settings = " of other settings" if asked.name == held.name else ""
+                raise FeatureError(
+                    f"{self.name} holds {held.name} {self.clips[0].view}{settings}, not {asked.name}. Extract them "
+                    "again with the same settings, or leave out --features."
+                )
+
     def _usable(self, found: Sequence[Any], failures: list[Failure]) -> tuple[Corpus, list[Failure]]:
         kept = [i for i, clip in enumerate(found) if clip is not None]
         if not kept:
@@ -94,22 +122,35 @@ class Corpus:
         return replace(self, clips=found).only(kept), failures
 
 
-def read_corpora(specs: Sequence[str], progress: bool = False) -> Corpus:
+def read_corpora(specs: Sequence[str], progress: bool = False, *, lenient: bool = False) -> Corpus:
     """Read one corpus or merge several, each written as for `read_corpus`.
 
-    In a merged corpus a speaker or sentence is told with its corpus, "emodb/03": nobody is in two corpora.
+    In a merged corpus a speaker or sentence is told with its corpus, "emodb/03": nobody is in two corpora. What makes
+    one doubt that, or other things (`Corpus.doubts`), is told on stderr, unless they are read leniently.
     """
     if not specs:
         raise DataError("Name at least one corpus.")
-    corpora = [read_corpus(spec, progress) for spec in specs]
-    if len(corpora) == 1:
-        return corpora[0]
+    corpora = [read_corpus(spec, progress, lenient=lenient) for spec in specs]
+    corpus = corpora[0] if len(corpora) == 1 else _merged(corpora, specs)
+    for doubt in () if lenient else corpus.doubts:
+        tqdm.write(doubt, file=sys.stderr)
+    return corpus
+
+
+def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
     if len({corpus.extractor and corpus.extractor.spec_hash for corpus in corpora}) > 1:
         raise DataError(
             f"Feature tables of other sets, or of tables and recordings, cannot be merged: {', '.join(specs)}."
         )
     names = [corpus.name for corpus in corpora]
     names = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
+    shared = twins([corpus.files for corpus in corpora])
+    doubts = [doubt for corpus in corpora for doubt in corpus.doubts]
+    if shared:
+        doubts.append(
+            f"The same recording stands in two of the corpora, as '{shared[0]}' and '{shared[1]}': its speaker is in "
+            "both. featkit audit finds all such copies; leave out one of each."
+        )
     return Corpus(
         "+".join(names),
         [file for corpus in corpora for file in corpus.files],
@@ -120,6 +161,9 @@ def read_corpora(specs: Sequence[str], progress: bool = False) -> Corpus:
         any(corpus.synthetic for corpus in corpora),
         corpora[0].extractor,
         tuple(source for corpus in corpora for source in corpus.sources),
+        tuple(doubts),
+        tuple(reason for corpus in corpora for reason in corpus.left_out),
+        shared,
     )
 
 
@@ -129,10 +173,11 @@ def _told_with(names: Sequence[str], columns: Sequence[Strings | None]) -> Strin
     return np.array([f"{name}/{value}" for name, column in zip(names, columns, strict=True) for value in column])  # type: ignore[union-attr]
 
 
-def read_corpus(spec: str, progress: bool = False) -> Corpus:
+def read_corpus(spec: str, progress: bool = False, *, lenient: bool = False) -> Corpus:
     """Read ``emodb:PATH``, ``ravdess:PATH``, ``synthetic``, a folder, a manifest, or a feature table.
 
-    ``progress`` shows a bar, as the synthetic corpus is made when it is first read.
+    ``progress`` shows a bar, as the synthetic corpus is made when it is first read. ``lenient`` passes over single
+    entries that are wrong, as a row that stands twice, and keeps the reasons in `Corpus.left_out`.
 
     Raises
     ------
@@ -140,30 +185,59 @@ def read_corpus(spec: str, progress: bool = False) -> Corpus:
         It is not found, or its clips have no labels.
     """
     if is_table(spec):
-        table = read_table(spec)
-        unlabelled = [file for file, label in zip(table.files, table.labels, strict=True) if not label]
-        if unlabelled:
-            raise DataError(
-                f"{spec}: {len(unlabelled)} of {len(table.files)} clips have no label, '{unlabelled[0]}' the first; "
-                "extract with --data, so that labels and speakers are kept."
-            )
-        extractor = extractor_from_spec(table.spec)
-        if extractor.spec != table.spec:
-            raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
-        return Corpus(
-            Path(spec).name, table.files, table.features, np.array(table.labels), _known(table.speakers),
-            _known(table.texts), table.synthetic, extractor,
-        )  # fmt: skip
+        return _of_table(spec)
     dataset = open_dataset(spec)
-    clips = list(tqdm(dataset.clips(), desc=dataset.name, unit="clip", disable=not progress, leave=False))
+    clips, left_out = _entries(dataset, lenient, progress)
     files = [str(clip.path) for clip in clips]
     own = dataset.name in ("folder", "manifest")
     name = dataset.root.name if own else dataset.name
+    speakers = _known([clip.speaker for clip in clips])
+    doubt = dataset.doubt if isinstance(dataset, Manifest) else None
     return Corpus(
-        name, files, files, np.array([clip.label for clip in clips]), _known([clip.speaker for clip in clips]),
+        name, files, files, np.array([clip.label for clip in clips]), speakers,
         _known([clip.text for clip in clips]), dataset.synthetic,
         sources=(name if own else f"{dataset.title} ({dataset.licence})",),
+        doubts=(*([doubt] if doubt else []), *_alike(name, speakers)), left_out=left_out,
     )  # fmt: skip
+
+
+def _of_table(spec: str) -> Corpus:
+    table = read_table(spec)
+    unlabelled = [file for file, label in zip(table.files, table.labels, strict=True) if not label]
+    if unlabelled:
+        raise DataError(
+            f"{spec}: {len(unlabelled)} of {len(table.files)} clips have no label, '{unlabelled[0]}' the first; "
+            "extract with --data, so that labels and speakers are kept."
+        )
+    extractor = extractor_from_spec(table.spec)
+    if extractor.spec != table.spec:
+        raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
+    name, speakers = Path(spec).name, _known(table.speakers)
+    return Corpus(
+        name, table.files, table.features, np.array(table.labels), speakers, _known(table.texts), table.synthetic,
+        extractor, doubts=_alike(name, speakers),
+    )  # fmt: skip
+
+
+def _entries(dataset: Dataset, lenient: bool, progress: bool) -> tuple[list[Clip], tuple[str, ...]]:
+    """Clips, and of a lenient reading why others are none."""
+    asked = dataset.entries() if lenient else dataset.clips()
+    found = list(tqdm(asked, desc=dataset.name, unit="clip", disable=not progress, leave=False))
+    clips = [entry for entry in found if isinstance(entry, Clip)]
+    if not clips:
+        return list(dataset.clips()), ()  # which says what is wrong
+    wrong = (entry for entry in found if isinstance(entry, Skipped) and entry.kind != "left out")
+    return clips, tuple(one.reason if one.kind == "unexpected" else f"{one.path}: {one.reason}" for one in wrong)
+
+
+def _alike(name: str, speakers: Strings | None) -> tuple[str, ...]:
+    """A line about speakers who look like one, written in several ways."""
+    groups = [] if speakers is None else alike(speakers.tolist(), plain_name)
+    if not groups:
+        return ()
+    quoted = " and ".join(f"'{one}'" for one in groups[0])
+    more = f", and {len(groups) - 1} more groups" if len(groups) > 1 else ""
+    return (f"{name}: speakers {quoted} look like one{more}, and count as several; see featkit audit.",)
 
 
 def _known(values: Sequence[str | None]) -> Strings | None:

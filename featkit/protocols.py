@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedGrou
 
 from featkit import plugins
 from featkit.backend import quietly
+from featkit.datasets.names import letters, plain_name
 from featkit.errors import DataError, LeakageError
 
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -72,9 +73,14 @@ def split(
             "allow_leakage=True (--allow-leakage) to see it anyway; the protocol then tells."
         )
     if plan.kind in ("fixed", "both") and speakers is None:
-        raise DataError(f"cv={cv!r} needs the speaker of every clip. Give groups=speakers.")
+        raise DataError(
+            f"cv={cv!r} needs the speaker of every clip. Give groups=speakers (a manifest with the column speaker)."
+        )
     if plan.kind in ("sentences", "both") and sentences is None:
-        raise DataError(f"cv={cv!r} needs to know which sentence every clip says. Give sentences=texts.")
+        raise DataError(
+            f"cv={cv!r} needs to know which sentence every clip says. Give sentences=texts (a manifest with the column "
+            "text)."
+        )
     made: Any
     if plan.kind == "random":
         made = _random(y, plan.n or 5, seed)
@@ -153,7 +159,7 @@ def _fixed(speakers: Any, wanted: Sequence[str]) -> tuple[Any, str]:
     names = np.array([str(speaker) for speaker in speakers])
     for name in wanted:
         if name not in names:
-            raise DataError(plugins.unknown("speaker", name, sorted(set(names)), "Speakers"))
+            raise DataError(_unknown(name, sorted(set(names.tolist()))))
     test = np.isin(names, list(wanted))
     others = len(set(names[~test]))
     if not others:
@@ -161,6 +167,14 @@ def _fixed(speakers: Any, wanted: Sequence[str]) -> tuple[Any, str]:
     told = ", ".join(sorted(set(wanted)))
     noun = "speaker" if len(set(wanted)) == 1 else "speakers"
     return [(np.flatnonzero(~test), np.flatnonzero(test))], f"test {noun} {told}, learned from {others} others"
+
+
+def _unknown(name: str, speakers: list[str]) -> str:
+    """A spelling of the same speaker is nearer than a name with as many letters in common: 3 means 03, not 13."""
+    same = [speaker for speaker in speakers if plain_name(speaker) == plain_name(name)]
+    if not same:
+        return plugins.unknown("speaker", name, speakers, "Speakers")
+    return f"No speaker is named '{name}'. Did you mean '{same[0]}'? Speakers: {', '.join(speakers)}."
 
 
 def _both(y: npt.NDArray[Any], speakers: Any, sentences: Any, n: int, seed: int) -> tuple[Any, str]:
@@ -190,9 +204,14 @@ def _checked(folds: Any, y: npt.NDArray[Any], groups: Any, noun: str) -> Iterato
             by = "" if groups is None else f" ({noun} {_told(np.unique(groups[y == emotion]))})"
             raise DataError(
                 f"All clips of the emotion '{emotion}'{by} fall in one test fold, so it cannot be learned "
-                f"from the others. Add {noun}s, or leave the emotion out."
+                f"from the others. Add {noun}s, or leave the emotion out.{_looks_like(emotion, y)}"
             )
         yield train, test
+
+
+def _looks_like(emotion: str, y: npt.NDArray[Any]) -> str:
+    same = [one for one in np.unique(y).tolist() if one != emotion and letters(str(one)) == letters(str(emotion))]
+    return f" It looks like '{same[0]}': give both one name." if same else ""
 
 
 def _told(names: Any) -> str:

@@ -454,7 +454,7 @@ def test_a_preset_is_fitted_by_its_name(corpus: Path, tmp_path: Path, monkeypatc
 def test_settings_are_searched_before_the_fit(corpus: Path, tmp_path: Path) -> None:
     result = run("fit", "--data", corpus / "manifest.csv", "--tune", "2", "-o", tmp_path / "m.onnx")
     assert result.exit_code == 0, result.output
-    assert "mfcc39 + svm, 2 trials in each fold" in result.output
+    assert "mfcc39 + svm, tuned with 2 trials in each fold" in result.output
 
 
 def test_two_corpora_are_learned_from_as_one(corpus: Path, tmp_path: Path) -> None:

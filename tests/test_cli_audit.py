@@ -64,6 +64,65 @@ def test_two_corpora_are_compared(folder: Path) -> None:
     assert "on both sides of a fold: 0.wav, 4.flac" in result.output
 
 
+def test_several_corpora_are_audited_together(folder: Path) -> None:
+    result = run("--data", folder / "train.csv", "--data", folder / "leak.csv", "--check", "duplicates")
+    assert result.output.startswith("train.csv+leak.csv: 5 clips, 1 error")
+    assert "are said to be of speakers leak.csv/0 and train.csv/0" in result.output
+    assert result.stderr == "", "the findings say it"
+
+
+def test_several_corpora_are_judged_by_one(folder: Path) -> None:
+    result = run("--data", folder / "train.csv", "--test", folder / "test.csv", "--test", folder / "leak.csv")
+    assert result.exit_code == 1
+    assert result.output.startswith("train.csv → test.csv+leak.csv: 7 clips, ")
+    assert "on both sides of a fold" in result.output or "are said to be of speakers" in result.output
+
+
+def test_a_corpus_that_is_also_among_several_is_known_again(folder: Path) -> None:
+    several = ["--data", folder / "train.csv", "--data", folder / "test.csv"]
+    result = run(*several, "--test", folder / "train.csv", "--check", "speakers")
+    assert result.exit_code == 1
+    assert "1 of 1 speakers of the test are heard in training: train.csv/0" in result.output
+
+
+def test_speakers_of_equal_names_without_a_common_recording_are_a_warning(folder: Path, tmp_path: Path) -> None:
+    rows = []
+    for i, label in enumerate(["anger", "sadness"]):
+        soundfile.write(tmp_path / f"{i}.wav", synthesise(label, 5, i, take=0), 16_000)
+        rows.append(f"{i}.wav,{label},0")
+    (tmp_path / "lab.csv").write_text("file,label,speaker\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    result = run("--data", folder / "train.csv", "--test", tmp_path / "lab.csv")
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 speakers of the test are called as others in training (0): if they are the same" in result.output
+    assert "by a word before the names in one manifest, as in lab-03" in result.output
+
+
+@pytest.mark.parametrize("check", ["speakers", "duplicates"])
+def test_the_same_manifest_on_both_sides_is_an_error(folder: Path, check: str) -> None:
+    result = run("--data", folder / "train.csv", "--test", folder / "train.csv", "--check", check)
+    assert result.exit_code == 1, result.output
+
+
+def test_folds_by_speaker_need_speakers(folder: Path, tmp_path: Path) -> None:
+    rows = [f"{folder / f'{i}.wav'},{label}" for i, label in enumerate(["anger", "sadness", "anger", "sadness"])]
+    (tmp_path / "who.csv").write_text("file,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    for cv in ("loso", "2"):
+        result = run("--data", tmp_path / "who.csv", "--cv", cv)
+        assert result.exit_code == 1
+        assert "cannot be made: the speakers are not known; give them (a manifest with the column" in result.output
+
+
+def test_a_row_that_stands_twice_costs_one_finding(folder: Path) -> None:
+    rows = (folder / "clean.csv").read_text(encoding="utf-8") + "1.wav,anger,0\n,anger,0\n"
+    (folder / "twice.csv").write_text(rows, encoding="utf-8")
+    result = run("--data", folder / "twice.csv", "--cv", "loso")
+    assert result.exit_code == 1
+    assert result.output.startswith("twice.csv: 4 clips, 2 errors")
+    assert "rows 3 and 6 of" in result.output
+    assert "twice, as 'sadness' and 'anger'; drop one of them" in result.output
+    assert "row 7 of" in result.output
+
+
 def test_speaker_03_of_one_published_corpus_is_not_that_of_another(tmp_path: Path) -> None:
     for name in ("emodb/03a01Wa.wav", "ravdess/Actor_03/03-01-05-01-01-01-03.wav"):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -77,6 +136,7 @@ def test_speaker_03_of_one_published_corpus_is_not_that_of_another(tmp_path: Pat
     ("words", "code", "told"),
     [
         (["--cv", "five"], 2, "No protocol is named 'five'"),
+        (["-o", "a.md", "-o", "b.md"], 2, "-o is given 2 times; audit takes one."),
         (["--cv", "loso", "--test", "x.csv"], 2, "--cv divides one corpus, --test names a second one"),
         (["-o", "found.xlsx"], 2, "'found.xlsx' must end in .csv, .json or .md"),
         (["--check", "speaker"], 1, "Error: No check is named 'speaker'. Did you mean 'speakers'"),

@@ -71,7 +71,7 @@ def test_evaluate_judges_another_corpus(manifest: Path, tmp_path: Path) -> None:
     lines = manifest.read_text().replace("neutral", "calm").splitlines()
     waves, _, _ = speech()
     for i, wave in enumerate(waves):
-        write_wav(tmp_path / f"{i:02d}.wav", wave)
+        write_wav(tmp_path / f"{i:02d}.wav", 0.9 * wave)
     other.write_text("\n".join(lines) + "\n")
     result = run("evaluate", "--data", manifest, "--test", other)
     assert result.exit_code == 0, result.output
@@ -86,7 +86,7 @@ def test_evaluate_tells_what_features_are_worth(manifest: Path) -> None:
 
 def test_evaluate_marks_what_hears_all_clips_of_a_speaker(manifest: Path) -> None:
     result = run("evaluate", "--data", manifest, "--normalise", "speaker", "--cv", 2)
-    assert "*transductive*" in result.output
+    assert "| transductive |" in result.output
 
 
 def test_evaluate_measures_the_model_on_request(manifest: Path) -> None:
@@ -98,9 +98,120 @@ def test_evaluate_measures_the_model_on_request(manifest: Path) -> None:
 def test_evaluate_tunes_inside_the_fold(manifest: Path) -> None:
     result = run("evaluate", "--data", manifest, "--tune", 2, "--cv", 2)
     assert result.exit_code == 0, result.output
-    assert "2 trials in each fold" in result.output
-    told = r"^mfcc39 \+ svm, 2 trials in each fold: the folds chose (svm\S* × 2|svm\S* × 1, svm\S* × 1)$"
+    assert "| tuned with 2 trials in each fold |" in result.output
+    told = (
+        r"^mfcc39 \+ svm, tuned with 2 trials in each fold: the folds chose\n"
+        r"(  - 2 × svm\S*|  - 1 × svm\S*\n  - 1 × svm\S*)$"
+    )
     assert re.search(told, result.output, re.MULTILINE), result.output
+
+
+@pytest.fixture
+def copied(manifest: Path, tmp_path: Path) -> Path:
+    """A manifest of two of the same recordings, in another folder, under other names and other speakers."""
+    rows = manifest.read_text().splitlines()
+    for name in ("00.wav", "03.wav"):
+        (tmp_path / f"lab{name}").write_bytes((manifest.parent / name).read_bytes())
+    rows = [f"lab{row.replace(',s0,', ',mia,')}" for row in rows if row[:6] in ("00.wav", "03.wav")]
+    (tmp_path / "lab.csv").write_text("file,label,speaker,text\n" + "\n".join(rows) + "\n")
+    return tmp_path / "lab.csv"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "benchmark"])
+def test_a_recording_under_another_name_is_not_judged(
+    command: str, manifest: Path, copied: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / ("rows.jsonl" if command == "evaluate" else "results")
+    result = run(command, "--data", manifest, "--test", copied, "-o", output)
+    assert result.exit_code == 1
+    assert "lab00.wav' of lab.csv is the same recording as '" in result.stderr
+    assert "00.wav' of clips.csv; what is judged must not be learned from. featkit audit" in result.stderr
+
+
+def test_a_recording_in_two_joined_corpora_is_told_and_the_protocol_marked(manifest: Path, copied: Path) -> None:
+    result = run("evaluate", "--data", manifest, "--data", copied)
+    assert result.exit_code == 0, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("The same recording stands in two of the corpora, as '")
+    assert "lab00.wav': its speaker is in both. featkit audit finds all" in line
+    assert "leave one of 5 speakers out, SPEAKERS LEAK" in result.stdout
+
+
+def test_two_corpora_of_other_recordings_leak_nothing(manifest: Path, copied: Path) -> None:
+    for name, wave in zip(("00.wav", "03.wav"), speech().waves, strict=False):
+        write_wav(copied.parent / f"lab{name}", 0.9 * wave)
+    result = run("evaluate", "--data", manifest, "--data", copied)
+    assert result.exit_code == 0, result.output
+    assert (result.stderr, "LEAK" in result.stdout) == ("", False)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "benchmark"])
+def test_folds_have_no_meaning_beside_a_test_corpus(command: str, manifest: Path, tmp_path: Path) -> None:
+    result = run(command, "--data", manifest, "--test", manifest, "--cv", "loso", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--cv has no meaning with --test" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["tune"], ["export", "m.onnx", "--to", "ort", "-o", "m.ort"], ["augment", "out"]],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_takes_one_corpus_loses_none_in_silence(words: list[str]) -> None:
+    result = run(*words, "--data", "a.csv", "--data", "b.csv")
+    assert (result.exit_code, f"--data is given 2 times; {words[0]} takes one." in result.stderr) == (2, True)
+
+
+def test_a_plan_says_folds_or_a_test_corpus(manifest: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(f"data: {manifest}\ntest: {manifest}\ncv: 2\n")
+    result = run("benchmark", plan, "-o", tmp_path / "out")
+    assert (result.exit_code, "--cv has no meaning with --test" in result.stderr) == (2, True)
+    plan.write_text(f"data: {manifest}\ncv: 2\n")  # --test takes the place of its cv, as options do
+    result = run("benchmark", plan, "--test", manifest, "-o", tmp_path / "out")
+    assert (result.exit_code, "stands in both corpora" in result.stderr) == (1, True)
+
+
+def _with_speakers(manifest: Path, folder: Path, header: str, rename: str = "s3") -> Path:
+    rows = [row.replace(",s3,", f",{rename},") for row in manifest.read_text().splitlines()[1:]]
+    rows = [f"{manifest.parent}/{row}" for row in rows]
+    (folder / "lab.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder / "lab.csv"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "benchmark", "fit"])
+def test_speakers_that_look_like_one_are_told(command: str, manifest: Path, tmp_path: Path) -> None:
+    lab = _with_speakers(manifest, tmp_path, "file,label,speaker,text", "S-02")
+    words = {"evaluate": ["--cv", 2], "benchmark": ["--cv", 2, "--no-deploy"], "fit": []}[command]
+    output = tmp_path / {"evaluate": "r.jsonl", "benchmark": "out", "fit": "m.onnx"}[command]
+    result = run(command, "--data", lab, *words, "-o", output)
+    assert result.exit_code == 0, result.output
+    told = "lab.csv: speakers 'S-02' and 's2' look like one, and count as several; see featkit audit."
+    assert result.stderr.splitlines().count(told) == 1
+
+
+@pytest.mark.parametrize("column", ["speakers", "Speaker_ID", "spk", "subject", "Actor", "who"])
+def test_speakers_in_a_column_of_another_name_are_pointed_out(column: str, manifest: Path, tmp_path: Path) -> None:
+    lab = _with_speakers(manifest, tmp_path, f"file,label,{column},text")
+    told = f"lab.csv' has no column 'speaker'; is '{column.lower()}' it? Rename it."
+    evaluated = run("evaluate", "--data", lab)
+    assert (evaluated.exit_code, told in evaluated.stderr) == (1, True)
+    assert "Evaluation needs speakers" in evaluated.stderr.splitlines()[-1]
+    if column == "who":
+        tuned = run("tune", "--data", lab)
+        assert (tuned.exit_code, told in tuned.stderr) == (1, True)
+        fitted = run("fit", "--data", lab, "-o", tmp_path / "m.onnx")
+        assert (fitted.exit_code, told in fitted.stderr) == (0, True)
+
+
+def test_a_table_of_another_set_says_what_it_holds(manifest: Path, tmp_path: Path) -> None:
+    table = tmp_path / "feats.parquet"
+    assert run("extract", "--data", manifest, "-o", table).exit_code == 0
+    result = run("evaluate", "--data", table, "--features", "logmel")
+    assert result.exit_code == 1
+    assert "feats.parquet holds mfcc39 functionals, not logmel. Extract them again with the same" in result.stderr
+    other = run("evaluate", "--data", table, "--features", "mfcc39:n_mfcc=20")
+    assert "feats.parquet holds mfcc39 functionals of other settings, not mfcc39. Extract" in other.stderr
 
 
 # --- benchmark -------------------------------------------------------------------------------------------------------
@@ -299,8 +410,8 @@ def test_verify_asks_for_the_second_corpus_of_a_row_across_corpora(
     refused = run("verify", f"{results / 'rows.jsonl'}#1", "--data", manifest, "--test", manifest)
     assert refused.exit_code == 1
     assert "The row is not of a test across corpora; leave out --test" in refused.stderr
-    for path in manifest.parent.glob("*.wav"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for i, wave in enumerate(speech().waves):
+        write_wav(tmp_path / f"{i:02d}.wav", 0.9 * wave)
     (tmp_path / "clips.csv").write_text(manifest.read_text())
     across = ["--data", manifest, "--test", tmp_path / "clips.csv"]
     assert run("evaluate", *across, "-o", tmp_path / "row.jsonl").exit_code == 0
@@ -343,3 +454,5 @@ def test_a_clip_that_cannot_be_used_is_named_and_the_exit_code_says_so(manifest:
     assert (first.exit_code, again.exit_code) == (1, 1)
     assert "1 clip could not be used, in no score:" in first.stderr
     assert "gone.wav" in first.stderr
+    told = "1 clip could not be used and is missing from more.csv, leave one of 4 speakers out: mfcc39 + svm"
+    assert (told in first.stderr, told in again.stderr) == (False, True)

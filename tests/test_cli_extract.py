@@ -107,6 +107,34 @@ def test_a_manifest_gives_labels_speakers_and_sentences(tmp_path: Path) -> None:
         assert table.texts[:2] == ["t0", "t1"]
 
 
+def test_several_corpora_are_joined_and_their_speakers_kept_apart(tmp_path: Path) -> None:
+    first = write_manifest(tmp_path)
+    (tmp_path / "lab").mkdir()
+    write_wav(tmp_path / "lab" / "x.wav", speech().waves[0][::-1].copy())
+    (tmp_path / "lab" / "lab.csv").write_text("file,label,speaker,text\nx.wav,anger,s0,t0\n")
+    result = extract("--data", first, "--data", tmp_path / "lab" / "lab.csv", "-o", tmp_path / "o.parquet")
+    assert result.exit_code == 0, result.output
+    table = read_table(tmp_path / "o.parquet")
+    assert len(table.files) == 25
+    assert (table.speakers[0], table.speakers[-1], table.texts[-1]) == ("clips.csv/s0", "lab.csv/s0", "lab.csv/t0")
+
+
+def test_a_file_in_two_corpora_has_no_two_labels(tmp_path: Path) -> None:
+    first = write_manifest(tmp_path)
+    (tmp_path / "other.csv").write_text("file,label,speaker,text\n03.wav,fear,s0,t0\n")
+    result = extract("--data", first, "--data", tmp_path / "other.csv", "-o", tmp_path / "o.parquet")
+    assert result.exit_code == 1
+    assert "03.wav' stands in two of the corpora; a table has one label for a file: name one" in result.stderr
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_tables_of_features_are_not_extracted_again(tmp_path: Path) -> None:
+    extract("--data", write_manifest(tmp_path), "-o", tmp_path / "f.parquet")
+    result = extract("--data", tmp_path / "f.parquet", "--data", tmp_path / "f.parquet", "-o", tmp_path / "o.parquet")
+    assert result.exit_code == 1
+    assert "holds features; name the corpora with the recordings" in result.stderr
+
+
 def test_odd_names_are_files_like_others(tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("-rf.wav", "a [1].wav", "--null"):
@@ -182,12 +210,14 @@ def test_a_run_that_ends_with_an_error_says_so_in_the_log(tmp_path: Path, clips:
         (["a.wav", "--data", "synthetic"], "Name audio files or folders, or a corpus with --data."),
         (["a.wav", "-o", "o.txt"], "--output must end in .parquet, .csv, .arff or .npz; it is 'o.txt'."),
         (["a.wav", "--hop", "1"], "give their length with --window"),
+        (["a.wav", "--set", "mfcc39", "--set", "logmel"], "--set is given 2 times; extract takes one."),
         (["a.wav", "--jobs", "0"], "0 is no number of workers; give 1 or more, or -1 for all cores"),
         (["a.wav", "--shard", "5/4"], "'5/4' is no shard; the third of 64 is written 3/64."),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], message: str) -> None:
-    result = run("extract", "-o", "o.parquet", *words)
+    output = [] if "-o" in words else ["-o", "o.parquet"]
+    result = run("extract", *output, *words)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
 
 

@@ -98,7 +98,7 @@ def test_a_protocol_is_read_from_a_word(text: str, cv: Any) -> None:
         (1, "cv must be 'loso' or a number of folds from 2 on; it is 1"),
         (True, "cv must be 'loso' or a number of folds from 2 on; it is True"),
         (2.5, "cv must be 'loso' or a number of folds from 2 on; it is 2.5"),
-        ("test:3", r"No speaker is named '3'.*Speakers: 03, 08, 09, 10"),
+        ("test:3", r"No speaker is named '3'\. Did you mean '03'\? Speakers: 03, 08, 09, 10"),
         ("test:03,08,09,10", "All speakers are test speakers; nobody is left to learn from"),
         (9, "needs at least 9 speakers for this cv; there are 4"),
         ("sentences:9", "needs at least 9 sentences for this cv; there are 3"),
@@ -113,15 +113,32 @@ def test_what_is_no_protocol_is_refused(cv: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("cv", "missing", "message"),
     [
-        ("both", "speakers", "cv='both' needs the speaker of every clip"),
+        (
+            "both",
+            "speakers",
+            "cv='both' needs the speaker of every clip. Give groups=speakers \\(a manifest with the column speaker\\)",
+        ),
         ("test:03", "speakers", "cv='test:03' needs the speaker of every clip"),
-        ("both", "sentences", "cv='both' needs to know which sentence every clip says. Give sentences=texts"),
+        (
+            "both",
+            "sentences",
+            r"cv='both' needs to know which sentence every clip says\. Give sentences=texts \(a manifest with the "
+            r"column text\)",
+        ),
         ("sentences", "sentences", "cv='sentences' needs to know which sentence every clip says"),
     ],
 )
 def test_what_must_be_known_is_asked_for(cv: str, missing: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         folds(cv, allow_leakage=True, **{missing: None})
+
+
+def test_a_spelling_of_a_speaker_is_nearer_than_a_name_with_as_many_letters() -> None:
+    speakers = np.where(SPEAKERS == "10", "13", SPEAKERS)
+    with pytest.raises(DataError, match=r"Did you mean '03'\?"):
+        folds("test:3", speakers=speakers)
+    with pytest.raises(DataError, match=r"No speaker is named '033'\. Did you mean '03'\?"):
+        folds("test:033", speakers=speakers)
 
 
 def test_both_needs_two_of_each() -> None:
@@ -137,6 +154,13 @@ def test_an_emotion_that_one_sentence_has_alone_cannot_be_judged() -> None:
     speakers = np.where(Y == "anger", "03", SPEAKERS)
     with pytest.raises(DataError, match=r"emotion 'anger' \(speaker 03\) fall in one test fold.*Add speakers"):
         folds("test:03", speakers=speakers)
+
+
+def test_an_emotion_in_two_cases_is_recognised() -> None:
+    y = Y.copy()
+    y[0] = "Anger"
+    with pytest.raises(DataError, match=r"emotion 'Anger' \(speaker 03\) fall .* It looks like 'anger': give both one"):
+        split(y, SPEAKERS, "loso", False, 0, SENTENCES)
 
 
 def test_a_fold_without_a_clip_is_refused() -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from featkit.audit.findings import Finding, named
+from featkit.audit.findings import Finding, Severity, named
 from featkit.audit.material import Material
 from featkit.audit.recording import Recording
+from featkit.datasets.names import alike, letters, plain_name
 from featkit.quality import CLIPPED, OFFSET, SHORT, SILENCE, padded
 
 _FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
@@ -23,8 +22,11 @@ _FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
         lambda r: padded(r.zeros, r.seconds),
     ),
 )
-# Words before a number that mean "speaker": spk03, Actor_3, subject 3.
-_SPEAKER_WORD = re.compile(r"^(?:speakers?|spkr?|sp|s|actors?|act|subjects?|subj|sub|id|participant|p|person)(?=\d)")
+_HEARD = "are heard in training: {}"
+_CALLED = (
+    "are called as others in training ({}): if they are the same people, the score is not for new voices; if not, tell "
+    "them apart by a word before the names in one manifest, as in lab-03"
+)
 
 
 def signal(material: Material) -> list[Finding]:
@@ -40,47 +42,35 @@ def signal(material: Material) -> list[Finding]:
 
 
 def speakers(material: Material) -> list[Finding]:
-    """Speakers on both sides of a fold, and names that look like one speaker."""
+    """Speakers that are not known, and names that look like one speaker."""
     voices = material.corpus.speakers
     if voices is None:
         text = "the speakers are not known, so no score can tell new voices from known ones; add them (a manifest)"
         return [Finding("speakers", "warning", text)]
     findings = []
-    for number, (train, test) in enumerate(material.folds, start=1):
-        both = sorted(set(voices[train].tolist()) & set(voices[test].tolist()))
-        if both:
-            text = f"{_of(both, set(voices[test].tolist()))} speakers of the test are heard in training: {named(both)}"
-            findings.append(Finding("speakers", "error", text, fold=number))
-    alike: dict[str, set[str]] = defaultdict(set)
-    for voice in voices.tolist():
-        alike[plain_name(voice)].add(voice)
-    for names in alike.values():
-        if len(names) > 1:
-            quoted = " and ".join(f"'{name}'" for name in sorted(names))
-            places = np.flatnonzero(np.isin(voices, list(names))).tolist()
-            text = f"{quoted} look like one speaker; give them one name, or clearly different ones"
-            clips = tuple(material.corpus.files[i] for i in places)
-            findings.append(Finding("speakers", "warning", text, clips, material.splitting(places)))
+    for names in alike(voices.tolist(), plain_name):
+        quoted = " and ".join(f"'{name}'" for name in names)
+        places = np.flatnonzero(np.isin(voices, names)).tolist()
+        text = f"{quoted} look like one speaker; give them one name, or clearly different ones"
+        clips = tuple(material.corpus.files[i] for i in places)
+        findings.append(Finding("speakers", "warning", text, clips, material.splitting(places)))
     return findings
 
 
-def plain_name(speaker: str) -> str:
-    """A name without what varies between spellings of one: case, signs, a word for speaker, zeros in front.
-
-    Examples
-    --------
-    >>> {plain_name(name) for name in ("03", "3", " 03", "spk03", "Actor_03")}
-    {'3'}
-    >>> plain_name("emodb/03") == plain_name("ravdess/03"), plain_name("f3") == plain_name("m3")
-    (False, False)
-    """
-    name = _SPEAKER_WORD.sub("", _letters(speaker))
-    return re.sub(r"0+(?=\d)", "", name) if name.isdecimal() else re.sub(r"(?<=\D)0+(?=\d)", "", name)
-
-
-def _letters(name: str) -> str:
-    """A name without case and signs."""
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
+def heard(material: Material, certain: bool) -> list[Finding]:
+    """Speakers on both sides of a fold. Unless it is ``certain``, equal names may be of different people."""
+    voices = material.corpus.speakers
+    if voices is None:
+        return []
+    findings = []
+    for number, (train, test) in enumerate(material.folds, start=1):
+        both = sorted(set(voices[train].tolist()) & set(voices[test].tolist()))
+        if both:
+            severity: Severity = "error" if certain else "warning"
+            told = (_HEARD if certain else _CALLED).format(named(both))
+            text = f"{_of(both, set(voices[test].tolist()))} speakers of the test {told}"
+            findings.append(Finding("speakers", severity, text, fold=number))
+    return findings
 
 
 def sentences(material: Material) -> list[Finding]:
@@ -99,11 +89,11 @@ def sentences(material: Material) -> list[Finding]:
 
 def _one_emotion(names: list[str]) -> list[Finding]:
     """Names that differ in case and signs alone."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        alike[_letters(name)].append(f"'{name}'")
     text = "look like one emotion, and would be learned as several; give them one name"
-    return [Finding("classes", "error", f"{' and '.join(same)} {text}") for same in alike.values() if len(same) > 1]
+    return [
+        Finding("classes", "error", " and ".join(f"'{name}'" for name in same) + f" {text}")
+        for same in alike(names, letters)
+    ]
 
 
 def classes(material: Material) -> list[Finding]:

@@ -19,13 +19,13 @@ RAVDESS: clips that are no copies reach 0.72 and 0.88 (two takes of a sentence b
 def duplicates(material: Material) -> list[Finding]:
     """Clips with equal samples."""
     return [
-        _finding(material, "duplicates", group, "have the same samples") for group in _equal(material) if len(group) > 1
+        _finding(material, "duplicates", group, "have the same samples") for group in equal(material) if len(group) > 1
     ]
 
 
 def near_duplicates(material: Material, *, n_jobs: int | None = None, progress: bool = False) -> list[Finding]:
     """Clips that are one recording, changed. Of those with equal samples only the first is compared."""
-    groups = _equal(material)
+    groups = equal(material)
     prints = [material.heard[group[0]].print_ for group in groups]
     found = matches([p for p in prints if p is not None], NEAR_TWIN, n_jobs=n_jobs, progress=progress)
     findings = []
@@ -36,7 +36,7 @@ def near_duplicates(material: Material, *, n_jobs: int | None = None, progress: 
     return findings
 
 
-def _equal(material: Material) -> list[list[int]]:
+def equal(material: Material) -> list[list[int]]:
     """Usable clips by their samples, in order."""
     groups: dict[str, list[int]] = defaultdict(list)
     for i, recording in material.heard.items():

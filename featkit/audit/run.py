@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from featkit import plugins
 from featkit.audit import checks as looks
-from featkit.audit.copies import duplicates, near_duplicates
+from featkit.audit.copies import duplicates, equal, near_duplicates
 from featkit.audit.cues import container, shortcuts
 from featkit.audit.findings import SEVERITIES, Audit, Cue, Finding
 from featkit.audit.material import Material
@@ -39,6 +39,7 @@ def audit(
     corpus: Corpus,
     *,
     folds: CV | Sequence[Pair] | None = None,
+    across: bool = False,
     checks: Sequence[str] = CHECKS,
     n_jobs: int | None = None,
     progress: bool = False,
@@ -52,6 +53,9 @@ def audit(
     folds
         How the corpus is to be scored: what ``cv`` of `featkit.evaluate` takes, or pairs of places of the clips that
         are learned from and judged. Default: findings that hold for any folds.
+    across
+        The one fold is that of two corpora, as `joined` makes it: speakers of equal names may be different people, and
+        are an error only where both corpora hold the same recording.
     checks
         Some of `CHECKS`.
     n_jobs
@@ -84,6 +88,7 @@ def audit(
     heard = {i: one for i, one in enumerate(measured) if isinstance(one, Recording)}
     material = Material(corpus, heard, pairs)
     if "files" in checks:
+        findings += [Finding("files", "error", reason) for reason in corpus.left_out]
         findings += _unreadable(corpus, measured)
     cues: list[Cue] = []
     for name in (name for name in CHECKS if name in checks):
@@ -95,6 +100,8 @@ def audit(
             more, told = _WITH_CUES[name](material)
             findings += more
             cues += told
+    if "speakers" in checks:
+        findings += looks.heard(material, not across or _one_source(material, findings))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     used = tuple(name for name in CHECKS if name in checks)
     return Audit(corpus.name, len(corpus.files), used, tuple(findings), _counts(corpus), tuple(cues))
@@ -108,12 +115,13 @@ def joined(train: Corpus, test: Corpus, *, apart: bool = False) -> tuple[Corpus,
     for corpus in (train, test):
         if corpus.extractor is not None:
             raise DataError(f"{corpus.name} holds features; an audit listens: name the corpus with the recordings.")
+    if apart:
+        train, test = marked(train), marked(test)
     n = len(train.files)
-    columns = []
-    for a, b in ((train.speakers, test.speakers), (train.texts, test.texts)):
-        if a is not None and b is not None and apart:
-            a, b = _marked(train.name, a), _marked(test.name, b)
-        columns.append(None if a is None or b is None else np.concatenate([a, b]))
+    columns = [
+        None if a is None or b is None else np.concatenate([a, b])
+        for a, b in ((train.speakers, test.speakers), (train.texts, test.texts))
+    ]
     whole = Corpus(
         f"{train.name} → {test.name}",
         [*train.files, *test.files],
@@ -122,12 +130,18 @@ def joined(train: Corpus, test: Corpus, *, apart: bool = False) -> tuple[Corpus,
         columns[0],
         columns[1],
         synthetic=train.synthetic or test.synthetic,
+        left_out=(*train.left_out, *test.left_out),
     )
     return whole, [(np.arange(n), np.arange(n, len(whole.files)))]
 
 
-def _marked(name: str, values: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
-    return np.array([f"{name}/{value}" for value in values])
+def marked(corpus: Corpus) -> Corpus:
+    """The corpus with its name before those of its speakers and sentences, as where several are merged."""
+    speakers, texts = (
+        None if column is None else np.array([f"{corpus.name}/{value}" for value in column])
+        for column in (corpus.speakers, corpus.texts)
+    )
+    return replace(corpus, speakers=speakers, texts=texts)
 
 
 def _folds(corpus: Corpus, folds: CV | Sequence[Pair] | None) -> tuple[Sequence[Pair], list[Finding]]:
@@ -136,6 +150,9 @@ def _folds(corpus: Corpus, folds: CV | Sequence[Pair] | None) -> tuple[Sequence[
         return [], []
     if not isinstance(folds, (int, str)) and not isinstance(folds[0], str):
         return [_pair(corpus, pair) for pair in folds], []
+    if corpus.speakers is None and (folds == "loso" or isinstance(folds, int)):
+        text = "the speakers are not known; give them (a manifest with the column speaker)"
+        return [], [Finding("folds", "error", f"cv={folds!r} cannot be made: {text}")]
     try:
         return split(corpus.labels, corpus.speakers, folds, True, 0, corpus.texts)[0], []  # type: ignore[arg-type]
     except DataError as error:
@@ -154,6 +171,12 @@ def _pair(corpus: Corpus, pair: Any) -> Pair:
             f"A fold names places from {places.min()} to {places.max()}; the corpus has {len(corpus.files)} clips."
         )
     return train, test
+
+
+def _one_source(material: Material, findings: Sequence[Finding]) -> bool:
+    """Whether a recording stands on both sides of the fold, as it is or changed, as far as was looked."""
+    copies = any(one.fold for one in findings if one.check in ("duplicates", "near duplicates"))
+    return copies or any(material.splitting(group) for group in equal(material) if len(group) > 1)
 
 
 def _unreadable(corpus: Corpus, measured: Sequence[Recording | AudioError]) -> list[Finding]:

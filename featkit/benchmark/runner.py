@@ -17,11 +17,11 @@ from featkit.benchmark.rows import Row, names_of, row_key
 from featkit.benchmark.state import code_hash, data_hash
 from featkit.classifier import Recogniser
 from featkit.corpus import Corpus
-from featkit.errors import FeatkitError
+from featkit.errors import DataError, FeatkitError
 from featkit.evaluation import Evaluation, evaluate, evaluate_across, refuse_shared
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor
-from featkit.protocols import CV, require_speakers
+from featkit.protocols import CV, LEAKS, require_speakers
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,21 @@ def cells(
     for corpus in corpora:
         if test is not None:
             refuse_shared(corpus.files, test.files)
+            _refuse_twins(corpus, test)
         data = data_hash(corpus) + over
         named = [_named(one, corpus) for one in recipes]
         found += [Cell(one, protocol, corpus, test, data) for one in named for protocol in asked]
     return found
+
+
+def _refuse_twins(corpus: Corpus, test: Corpus) -> None:
+    """Raise `DataError` where a recording stands in both under two names."""
+    found = corpus.shared_with(test)
+    if found:
+        raise DataError(
+            f"'{found[1]}' of {test.name} is the same recording as '{found[0]}' of {corpus.name}; what is judged must "
+            "not be learned from. featkit audit with the same --data and --test finds all such copies."
+        )
 
 
 def made(
@@ -256,10 +267,12 @@ def _evaluated(cell: Cell, classifier: Recogniser, ready: _Ready, options: Optio
             classifier, corpus.clips, corpus.labels, test.clips, test.labels, corpus.speakers, test.speakers,
             names=(corpus.name, test.name), **how,
         )  # fmt: skip
-    return evaluate(
+    told = evaluate(
         classifier, corpus.clips, corpus.labels, corpus.speakers, sentences=corpus.texts, cv=protocol.cv,
         allow_leakage=protocol.allow_leakage, **how,
     )  # fmt: skip
+    # A recording in two of the joined corpora: its speaker is judged and learned from under two names.
+    return told if told.leaks or corpus.shared is None else replace(told, protocol=f"{told.protocol}, {LEAKS}")
 
 
 def _deployed(cell: Cell, ready: _Ready) -> tuple[Deployed | None, str | None]:

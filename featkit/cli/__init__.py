@@ -37,9 +37,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException):
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
-        except (KeyboardInterrupt, click.Abort):
+        except KeyboardInterrupt:
             _stop(ctx)
         except BrokenPipeError:  # the reader of a pipe has had enough
             sys.stderr.close()

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import data_option, jobs_option, live, option
+from featkit.cli.common import DATA_HELP, Once, jobs_option, live, option
 from featkit.cli.recipes import protocols
 
 if TYPE_CHECKING:
     from featkit.corpus import Corpus
 
 
-@click.command(short_help="Look for copies, leaks, shortcuts and damage in a corpus.")
-@data_option
+@click.command(cls=Once, short_help="Look for copies, leaks, shortcuts and damage in a corpus.")
+@option(
+    "--data", required=True, multiple=True, metavar="DATA", help="May be given again, to join several. " + DATA_HELP
+)
 @option(
     "--cv", metavar="CV", callback=protocols, help="Folds to look for leaks in: loso, 6, random, sentences, both, …"
 )  # fmt: skip
-@option("--test", metavar="DATA", help="Another corpus that is to be judged by what is learned from the first.")
+@option(
+    "--test", multiple=True, metavar="DATA",
+    help="Another corpus that is to be judged by what is learned from --data; may be given again.",
+)  # fmt: skip
 @option("--check", multiple=True, metavar="CHECK", help="One check alone; may be given again.  [default: all]")
 @option(
     "--fail-on", default="error", type=click.Choice(["error", "warning"]), help="From what on the exit code is 1."
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
 @jobs_option
 @option("-o", "--output", type=click.Path(path_type=Path), help="Also write the findings: .csv, .json or .md.")
 def audit(
-    data: str, cv: Any, test: str | None, check: tuple[str, ...], fail_on: Any, jobs: int, output: Path | None
+    data: tuple[str, ...], cv: Any, test: tuple[str, ...], check: tuple[str, ...], fail_on: Any, jobs: int,
+    output: Path | None,
 ) -> None:  # fmt: skip
     """Look for copies, leaks, shortcuts and damage in a corpus, before any score is made.
 
@@ -41,12 +48,12 @@ def audit(
         raise click.UsageError(f"'{output}' must end in .csv, .json or .md.")
     from featkit.audit import CHECKS
     from featkit.audit import audit as look
-    from featkit.corpus import read_corpus
+    from featkit.corpus import read_corpora
 
-    corpus, folds = read_corpus(data, progress=live()), cv
+    corpus, folds = read_corpora(data, progress=live(), lenient=True), cv
     if test:
         corpus, folds = _joined(corpus, data, test)
-    found = look(corpus, folds=folds, checks=check or CHECKS, n_jobs=jobs, progress=live())
+    found = look(corpus, folds=folds, across=bool(test), checks=check or CHECKS, n_jobs=jobs, progress=live())
     click.echo(found.report())
     if output:
         found.save(output)
@@ -54,12 +61,14 @@ def audit(
         click.get_current_context().exit(1)
 
 
-def _joined(corpus: Corpus, data: str, test: str) -> tuple[Corpus, Any]:
+def _joined(corpus: Corpus, data: Sequence[str], test: Sequence[str]) -> tuple[Corpus, Any]:
     """Both corpora and their fold. Speaker 03 of one published corpus is not speaker 03 of another."""
-    from featkit.audit import joined
-    from featkit.corpus import read_corpus
+    from featkit.audit.run import joined, marked
+    from featkit.corpus import read_corpora
     from featkit.datasets import open_dataset
 
-    other = read_corpus(test, progress=live())
-    names = {open_dataset(spec).name for spec in (data, test)}
+    other = read_corpora(test, progress=live(), lenient=True)
+    if len(data) > 1 or len(test) > 1:  # speakers of several are told with their corpus: those of one must be, too
+        return joined(corpus if len(data) > 1 else marked(corpus), other if len(test) > 1 else marked(other))
+    names = {open_dataset(spec).name for spec in (*data, *test)}
     return joined(corpus, other, apart=len(names) == 2 and not names & {"folder", "manifest"})

@@ -11,6 +11,7 @@ import click
 from featkit.cli.common import (
     DATA_HELP,
     FILE,
+    Once,
     audio_files,
     jobs_option,
     live,
@@ -24,7 +25,7 @@ from featkit.tables import counted, csv_line
 COPIES_COLUMNS = ("file", "label", "speaker", "source")
 
 
-@click.command(short_help="Write varied copies of recordings into a folder.")
+@click.command(cls=Once, short_help="Write varied copies of recordings into a folder.")
 @option(
     "--augment", "plan", default="standard", metavar="PLAN",
     help="Transforms joined by +, as in speed+noise:snr=15,p=0.5: noise, pitch, speed, gain, shift, room, background.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import Once, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
 from featkit.errors import DataError
 from featkit.tables import counted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from featkit.extraction import Failure
 
 
-@click.command(short_help="Measure every combination, keep every row, write a report.")
+@click.command(cls=Once, short_help="Measure every combination, keep every row, write a report.")
 @click.argument("plan", required=False, type=click.Path(path_type=Path))
 @option("--data", multiple=True, metavar="DATA", help="Corpus; may be given again.")
 @recipe_options
@@ -51,6 +51,8 @@ def benchmark(
 
     flags = plan_fields(given) | {"data": tuple((one,) for one in data)}
     wanted = (read_plan(plan) if plan else Plan()).with_flags(**flags, allow_leakage=allow_leakage, pad_short=pad_short)
+    if wanted.test and (given["cv"] or (wanted.cv != Plan().cv and not given["test"])):
+        raise click.UsageError("--cv has no meaning with --test: --data is learned from, and --test judged.")
     if not wanted.data:
         raise DataError("There is no corpus; name one with --data, or under data: in the plan.")
     results.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,7 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
     missing = list({cell.key: cell for cell in asked if cell.key not in known}.values())
     if rows:
         click.echo(f"{len(rows)} of {len(asked)} rows are in {file.path} already.", err=True)
+    _tell_missing(rows)
     failed: list[str] = []
     start = time.monotonic()
     try:
@@ -94,6 +97,16 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
         return rows, failed, True
     order = {cell.key: i for i, cell in enumerate(asked)}
     return sorted(rows, key=lambda row: order[row.key]), failed, False
+
+
+def _tell_missing(rows: list[Row]) -> None:
+    """Clips that kept rows do without: the run that made them named each, and its exit code was 1, too."""
+    for row in rows:
+        if row.failed_clips:
+            missing = (
+                f"{counted(row.failed_clips, 'clip')} could not be used and {'is' if row.failed_clips == 1 else 'are'}"
+            )
+            click.echo(f"{missing} missing from {row.corpus}, {row.evaluation.protocol}: {row.recipe}", err=True)
 
 
 def _tell_unusable(failures: list[Failure]) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from featkit.errors import DataError
 from featkit.tables import counted
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def audio_files(paths: Iterable[Path]) -> list[Path]:
 
     files: list[Path] = []
     for path in paths:  # Path.is_dir() fails of a file in a folder that may not be looked into
-        files += os.path.isdir(path) and find_audio(path) or [path]
+        files += (find_audio(path) if os.path.isdir(path) else []) or [path]
     return files
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, end, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import DATA_HELP, Once, end, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
 
 
-@click.command()
+@click.command(cls=Once)
 @option(
     "--data", required=True, multiple=True, metavar="DATA", help="May be given again, to join several. " + DATA_HELP
 )
@@ -34,6 +34,8 @@ def evaluate(
     featkit evaluate --data emodb:PATH --cv loso --cv random --allow-leakage
     featkit evaluate --data emodb:PATH --test ravdess:PATH
     """
+    if given["cv"] and given["test"]:
+        raise click.UsageError("--cv has no meaning with --test: --data is learned from, and --test judged.")
     from featkit.benchmark import Options, measured, report
     from featkit.benchmark.plan import Plan
     from featkit.corpus import read_corpora

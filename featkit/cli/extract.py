@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, finite, live, option, pad_option, workers
+from featkit.cli.common import DATA_HELP, Once, finite, live, option, pad_option, workers
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
+    from featkit.cli.inputs import Inputs
     from featkit.parts import Summary
 
 
@@ -28,14 +30,17 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return int(k), int(n)
 
 
-@click.command(short_help="Write features of recordings to a table that loses nothing.")
+@click.command(cls=Once, short_help="Write features of recordings to a table that loses nothing.")
 @option(
     "--set", "features", default="mfcc39", metavar="SET", help="Feature set; + joins several, as in egemaps+mfcc39."
 )
 @option(
     "--view", type=click.Choice(["functionals", "frames"]), default="functionals", help="A vector or a matrix per row."
 )
-@option("--data", metavar="DATA", help="Take the clips, labels and speakers of a corpus: " + DATA_HELP)
+@option(
+    "--data", multiple=True, metavar="DATA",
+    help="Take the clips, labels and speakers of a corpus; may be given again, to join several. " + DATA_HELP,
+)  # fmt: skip
 @option(
     "-o", "--output", required=True, type=click.Path(path_type=Path),
     help="Table to write, *.parquet; or *.csv, *.arff, *.npz, copied from the Parquet table beside it.",
@@ -58,7 +63,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @pad_option
 @click.argument("audio", nargs=-1)
 def extract(
-    features: str, view: Any, data: str | None, output: Path, window: float | None, hop: float | None,
+    features: str, view: Any, data: tuple[str, ...], output: Path, window: float | None, hop: float | None,
     jobs: int | None, scheduler: str | None, shard: tuple[int, int] | None, null: bool, pad_short: bool,
     audio: tuple[str, ...], **options: Any,
 ) -> None:  # fmt: skip
@@ -78,12 +83,11 @@ def extract(
     if hop is not None and window is None:
         raise click.UsageError("--hop is the distance between windows; give their length with --window.")
     from featkit.bulk import extract_files
-    from featkit.cli.inputs import read_inputs
     from featkit.parts import Options
     from featkit.parts.cluster import on
     from featkit.store.merge import shard_name
 
-    inputs = read_inputs(audio, data, null)
+    inputs = _inputs(audio, data, null)
     if shard:
         inputs.shard(*shard)
         output = shard_name(output, shard)
@@ -103,6 +107,27 @@ def extract(
         click.echo(f"Stopped. What is done is kept beside {output}; the same command goes on from there.", err=True)
         click.get_current_context().exit(130)
     _tell(output, len(inputs.files), found)
+
+
+def _inputs(audio: Sequence[str], data: Sequence[str], null: bool) -> Inputs:
+    """Files of what was named, or of corpora, whose speakers are told with their corpus where there are several."""
+    from featkit.cli.inputs import Inputs, read_inputs
+
+    if len(data) < 2:
+        return read_inputs(audio, data[0] if data else None, null)
+    from featkit.corpus import read_corpora
+
+    corpus = read_corpora(data, progress=live())
+    if corpus.extractor is not None:
+        raise DataError(f"{corpus.name} holds features; name the corpora with the recordings.")
+    n = len(corpus.files)
+    told = zip(*(column.tolist() if column is not None else [None] * n
+                 for column in (corpus.labels, corpus.speakers, corpus.texts)), strict=True)  # fmt: skip
+    notes = dict(zip(corpus.files, told, strict=True))
+    if len(notes) < n:
+        again = next(file for file, times in Counter(corpus.files).items() if times > 1)
+        raise DataError(f"'{again}' stands in two of the corpora; a table has one label for a file: name one of them.")
+    return Inputs(list(corpus.files), notes, corpus.synthetic)
 
 
 @contextmanager

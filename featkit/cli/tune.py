@@ -70,12 +70,12 @@ def tune(
     from featkit import tuning
     from featkit.backend import Backend, find_backend
     from featkit.classifier import SERClassifier
-    from featkit.corpus import read_corpus
+    from featkit.corpus import read_corpora
     from featkit.protocols import require_speakers
 
     values = tuning.read_space(space)
     chosen = find_backend(backend)
-    corpus = read_corpus(data, progress=live())
+    corpus = read_corpora([data], progress=live())
     require_speakers(corpus.speakers, allow_leakage)
     classifier = SERClassifier(
         features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short

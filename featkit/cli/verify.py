@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from featkit.cli.common import jobs_option, live, option
+from featkit.cli.common import Once, jobs_option, live, option
 from featkit.errors import DataError
 
 
-@click.command(short_help="Measure a kept row again, and compare.")
+@click.command(cls=Once, short_help="Measure a kept row again, and compare.")
 @click.argument("row")
 @option("--data", required=True, multiple=True, metavar="DATA", help="The corpus; several are merged.")
 @option("--test", multiple=True, metavar="DATA", help="The corpus that was judged, of a row across corpora.")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from featkit.datasets.base import Clip, Dataset
+from featkit.datasets.base import Clip, Dataset, Skipped
+from featkit.datasets.names import letters
 from featkit.errors import DataError
 from featkit.plugins import missing
 
@@ -24,13 +25,19 @@ Row: TypeAlias = tuple[int, dict[str, str]]
 """Row number and the cells by column."""
 
 
+Table: TypeAlias = tuple[list[str], list[Row]]
+"""Names of all columns in small letters, and the rows with our columns."""
+
 _OFTEN = {
-    "file": {"path", "filename", "file_name", "filepath", "file_path", "wav", "audio"},
+    "file": {"path", "filename", "filepath", "wav", "audio"},
     "label": {"emotion", "emo", "class", "category", "target"},
-    "speaker": {"subject", "speaker_id", "spk", "actor", "participant", "person", "id"},
+    "speaker": {
+        "who", "spk", "spkr", "spkid", "speakerid", "speakername", "talker", "subject", "subjectid", "actor", "actorid",
+        "participant", "participantid", "person", "personid",
+    },
     "text": {"sentence", "transcript", "utterance", "statement", "prompt"},
-}
-"""What others call our columns."""
+}  # fmt: skip
+"""What others call our columns, without signs. No "id", which as often is that of the clip."""
 
 
 class Manifest(Dataset):
@@ -63,38 +70,51 @@ class Manifest(Dataset):
     licence = "that of the recordings"
     citation = ""
     url = ""
+    doubt: str | None = None
+    """What the owner of the table should be asked, once it has been read."""
 
     def clips(self) -> Iterator[Clip]:
         """Yield the clips in the order of the rows. Raises `DataError` before the first if any row is wrong."""
+        entries = list(self.entries())
+        for entry in entries:
+            if isinstance(entry, Skipped):
+                raise DataError(f"manifest: {entry.reason}")
+        yield from entries  # type: ignore[misc]
+
+    def entries(self) -> Iterator[Clip | Skipped]:
+        """Yield the clips, and why a row is none, in the order of the rows. Raises `DataError` for a wrong table."""
         if not self.root.is_file():
             raise DataError(f"manifest: there is no file '{self.root}'; name a table (.csv, .tsv, .parquet).")
-        rows = _parquet_rows(self.root) if self.root.suffix.lower() == ".parquet" else _csv_rows(self.root)
+        names, rows = (_parquet_table if self.root.suffix.lower() == ".parquet" else _csv_table)(self.root)
         if not rows:
             raise DataError(f"manifest: '{self.root}' lists no clip below its header.")
+        if "speaker" not in names and (near := _meant("speaker", names)):
+            self.doubt = f"'{self.root}' has no column 'speaker'; is '{near}' it? Rename it."
         folder = str(self.root.parent)
-        clips = {row: self._clip(row, cells, folder) for row, cells in rows}
-        self._check_unique(clips)
-        self._check_speakers(clips)
-        yield from clips.values()
+        entries = {row: self._entry(row, cells, folder) for row, cells in rows}
+        self._check_speakers({row: entry for row, entry in entries.items() if isinstance(entry, Clip)})
+        yield from self._unique(entries)
 
-    def _clip(self, row: int, cells: dict[str, str], folder: str) -> Clip:
+    def _entry(self, row: int, cells: dict[str, str], folder: str) -> Clip | Skipped:
+        path = Path(folder, cells["file"])
         for column in REQUIRED:
             if cells[column] in EMPTY:
-                raise DataError(f"manifest: row {row} of '{self.root}' has no {column}; fill it in or drop the row.")
+                reason = f"row {row} of '{self.root}' has no {column}; fill it in or drop the row."
+                return Skipped(path, reason, "unexpected")
         speaker, text = (None if (cell := cells.get(column)) in EMPTY else cell for column in OPTIONAL)
-        return Clip(Path(folder, cells["file"]), cells["label"], speaker, text)
+        return Clip(path, cells["label"], speaker, text)
 
-    def _check_unique(self, clips: dict[int, Clip]) -> None:
-        first: dict[str, int] = {}
-        for row, clip in clips.items():
-            earlier = first.setdefault(os.path.normpath(clip.path), row)
-            if earlier == row:
-                continue
-            labels = clips[earlier].label, clip.label
-            what = f"twice, as '{labels[0]}' and '{labels[1]}'" if labels[0] != labels[1] else "twice"
-            raise DataError(
-                f"manifest: rows {earlier} and {row} of '{self.root}' list '{clip.path}' {what}; drop one of them."
-            )
+    def _unique(self, entries: dict[int, Clip | Skipped]) -> Iterator[Clip | Skipped]:
+        """The same with a reason in place of a clip that an earlier row lists."""
+        first: dict[str, tuple[int, Clip]] = {}
+        for row, entry in entries.items():
+            if isinstance(entry, Clip):
+                earlier, clip = first.setdefault(os.path.normpath(entry.path), (row, entry))
+                if earlier != row:
+                    what = "twice" + (f", as '{clip.label}' and '{entry.label}'" if clip.label != entry.label else "")
+                    reason = f"rows {earlier} and {row} of '{self.root}' list '{entry.path}' {what}; drop one of them."
+                    entry = Skipped(entry.path, reason, "unexpected")
+            yield entry
 
     def _check_speakers(self, clips: dict[int, Clip]) -> None:
         unknown = [row for row, clip in clips.items() if clip.speaker is None]
@@ -105,7 +125,7 @@ class Manifest(Dataset):
             )
 
 
-def _csv_rows(path: Path) -> list[Row]:
+def _csv_table(path: Path) -> Table:
     text = _decoded(path)
     header_line = text.lstrip().partition("\n")[0]
     # csv.Sniffer looks at the data, where a semicolon in a text is enough to mislead it.
@@ -130,7 +150,7 @@ def _csv_rows(path: Path) -> list[Row]:
                 f"manifest: row {row} of '{path}' has {len(cells)} cells, but the header has {len(header)}; put quotes "
                 "around a cell that contains the separator."
             )
-    return [(row, {name: cells[place] for name, place in columns.items()}) for row, cells in body]
+    return _plain(header), [(row, {name: cells[place] for name, place in columns.items()}) for row, cells in body]
 
 
 def _decoded(path: Path) -> str:
@@ -143,7 +163,7 @@ def _decoded(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _parquet_rows(path: Path) -> list[Row]:
+def _parquet_table(path: Path) -> Table:
     try:
         from pyarrow import ArrowException, parquet
     except ModuleNotFoundError as error:
@@ -156,7 +176,7 @@ def _parquet_rows(path: Path) -> list[Row]:
     except (ArrowException, OSError) as error:
         raise DataError(f"manifest: '{path}' cannot be read as parquet: {error}") from None
     values = {name: table[names[place]].to_pylist() for name, place in columns.items()}
-    return [
+    return _plain(names), [
         (i + 1, {name: _cell(path, i + 1, name, column[i]) for name, column in values.items()})
         for i in range(table.num_rows)
     ]
@@ -175,18 +195,25 @@ def _cell(path: Path, row: int, column: str, value: object) -> str:
 
 def _hint(names: Sequence[str]) -> str:
     """Which columns may be those that are missing, so that all are renamed at once."""
-    meant: dict[str, str] = {}
-    for name in (*REQUIRED, *OPTIONAL):
-        if name not in names:
-            near = [other for other in names if other in _OFTEN[name]] or difflib.get_close_matches(name, names, n=1)
-            meant |= {name: near[0]} if near else {}
-    renamed = ", ".join(f"'{theirs}' to '{ours}'" for ours, theirs in meant.items())
+    lacking = [name for name in (*REQUIRED, *OPTIONAL) if name not in names]
+    renamed = ", ".join(f"'{near}' to '{name}'" for name in lacking if (near := _meant(name, names)))
     return f" Rename {renamed}?" if renamed else ""
+
+
+def _meant(column: str, names: Sequence[str]) -> str | None:
+    """The name that may stand for a column of ours. What we can do without must be written nearly so."""
+    well_known = [name for name in names if letters(name) in _OFTEN[column]]
+    near = difflib.get_close_matches(column, names, n=1, cutoff=0.6 if column in REQUIRED else 0.8)
+    return next(iter([*well_known, *near]), None)
+
+
+def _plain(header: Sequence[str]) -> list[str]:
+    return [name.strip().lower() for name in header]
 
 
 def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
     """Places of the columns that are ours, whatever their case."""
-    names = [name.strip().lower() for name in header]
+    names = _plain(header)
     for name in (*REQUIRED, *OPTIONAL):
         if names.count(name) > 1:
             raise DataError(f"manifest: '{path}' has {names.count(name)} columns '{name}'; keep one.")

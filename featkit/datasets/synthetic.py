@@ -373,4 +373,7 @@ def _write(path: Path, wave: Wave) -> None:
         soundfile.write(part, wave, SAMPLE_RATE, "PCM_16", format="WAV")
         os.replace(part, path)
     except OSError as error:
-        raise DataError(f"synthetic: '{path}' cannot be written ({error}); pass another root.") from error
+        raise DataError(
+            f"synthetic: '{path}' cannot be written ({error.strerror}). Name another folder (root=, on the command "
+            "line synthetic:FOLDER), or set XDG_CACHE_HOME to one that can be written."
+        ) from error

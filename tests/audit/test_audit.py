@@ -15,10 +15,10 @@ from drafts import Draft
 
 from featkit.audio import Wave
 from featkit.audit import CHECKS, Audit, Finding, audit, joined
-from featkit.audit.checks import plain_name
 from featkit.audit.material import Material
 from featkit.audit.recording import measure
 from featkit.corpus import Corpus, read_corpus
+from featkit.datasets.names import plain_name
 from featkit.datasets.synthetic import synthesise
 from featkit.errors import DataError
 from featkit.features.logmel import LogMel
@@ -234,6 +234,32 @@ def test_two_corpora_are_one_fold_and_speakers_are_kept_apart_on_demand(draft: D
     whole, folds = joined(train, replace(test, name="other", texts=None), apart=True)
     assert audit(whole, folds=folds, checks=["speakers", "sentences"]).findings == ()
     assert (whole.speakers[0], whole.speakers[-1], whole.texts) == ("draft/s0", "other/s3", None)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_speakers_of_two_corpora_are_the_same_people_where_a_recording_is(draft: Draft, changed: bool) -> None:
+    corpus = draft.fill().corpus()
+    train, test = corpus.only(np.arange(0, 36, 2)), corpus.only(np.arange(1, 36, 2))
+    whole, folds = joined(train, test)
+    (finding,) = audit(whole, folds=folds, across=True, checks=["speakers", "near duplicates"]).findings
+    assert (finding.severity, finding.message[:34]) == ("warning", "4 of 4 speakers of the test are ca")
+    wave = soundfile.read(draft.files[0])[0]
+    draft.add("copy.wav", 0.5 * wave if changed else wave, *draft.cells[0])
+    whole, folds = joined(train, draft.corpus().only([*range(1, 36, 2), 36]))
+    found = audit(whole, folds=folds, across=True, checks=["speakers", "near duplicates"])
+    assert ("speakers", "error") in told(found)
+
+
+def test_what_a_lenient_reading_left_out_is_an_error(draft: Draft) -> None:
+    found = audit(replace(draft.fill().corpus(), left_out=("row 3 has no label",)), checks=["files"])
+    assert [(one.check, one.severity, one.message) for one in found.findings] == [
+        ("files", "error", "row 3 has no label")
+    ]
+
+
+def test_folds_by_speaker_without_speakers_say_what_is_missing(draft: Draft) -> None:
+    found = audit(replace(draft.fill().corpus(), speakers=None), folds="loso", checks=["classes"])
+    assert found.of("error")[0].message.startswith("cv='loso' cannot be made: the speakers are not known")
 
 
 def test_the_same_file_on_both_sides_is_an_error(draft: Draft) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from featkit.datasets.base import Clip
+from featkit.datasets.base import Clip, Skipped
 from featkit.datasets.manifest import Manifest
 from featkit.errors import DataError, PluginError
 
@@ -110,6 +110,32 @@ def test_files_need_not_exist_and_none_is_opened(tmp_path: Path) -> None:
     assert not read(written(tmp_path, "file,label\nnowhere.wav,anger\n"))[0].path.exists()
 
 
+@pytest.mark.parametrize("column", ["speakers", "Speaker_ID", "speaker id", "SPK", "subject", "actor", "who"])
+def test_a_column_that_may_be_that_of_the_speakers_is_a_doubt(tmp_path: Path, column: str) -> None:
+    for manifest in (
+        written(tmp_path, f"file,label,{column}\n1.wav,anger,mia\n"),
+        saved(tmp_path, file=["1.wav"], label=["anger"], **{column: ["mia"]}),
+    ):
+        assert read(manifest)[0].speaker is None
+        assert str(manifest.doubt).endswith(f"has no column 'speaker'; is '{column.lower()}' it? Rename it.")
+
+
+@pytest.mark.parametrize("header", ["file,label,id", "file,label,peak", "file,label,speech", "file,label,speaker"])
+def test_other_columns_are_no_doubt(tmp_path: Path, header: str) -> None:
+    manifest = written(tmp_path, f"{header}\n1.wav,anger,x\n")
+    read(manifest)
+    assert manifest.doubt is None
+
+
+def test_entries_tell_which_rows_are_no_clips(tmp_path: Path) -> None:
+    rows = "1.wav,anger\n2.wav,\n1.wav,fear\n3.wav,fear\n"
+    entries = list(written(tmp_path, f"file,label\n{rows}").entries())
+    assert [type(entry) for entry in entries] == [Clip, Skipped, Skipped, Clip]
+    assert [entry.reason.partition("'")[0] for entry in entries if isinstance(entry, Skipped)] == [
+        "row 3 of ", "rows 2 and 4 of ",
+    ]  # fmt: skip
+
+
 # What is refused
 
 
@@ -130,6 +156,11 @@ def test_files_need_not_exist_and_none_is_opened(tmp_path: Path) -> None:
             "file,emotion,subject,sentence\n1.wav,anger,a,b\n",
             r"Rename 'emotion' to 'label', 'subject' to 'speaker', 'sentence' to 'text'\? Its columns: file, emotion",
         ),
+        (
+            "path,emotion,who\n1.wav,anger,mia\n",
+            r"Rename 'path' to 'file', 'emotion' to 'label', 'who' to 'speaker'\? Its columns: path, emotion, who",
+        ),
+        ("file,emotion,peak\n1.wav,anger,1\n", r"Rename 'emotion' to 'label'\? Its"),
         ("1.wav,anger\n2.wav,fear\n", r"has no column 'file'\. Its columns: 1\.wav, anger"),
         ("file,label,Label\n1.wav,anger,fear\n", r"has 2 columns 'label'; keep one"),
         ("file,label\n1.wav,anger\n2.wav,\n", r"row 3 of '.*' has no label; fill it in or drop the row"),
