@@ -54,15 +54,23 @@ def runtime_files(runtime: Path | None = None) -> dict[str, bytes]:
     Raises
     ------
     ExportError
-        The folder holds no such files or those of another version, or the registry cannot be reached.
+        The folder holds no such files or those of another version, the cache folder cannot be used, or the registry
+        cannot be reached.
     """
     if runtime is not None:
         return _named(runtime)
     folder = kept_in()
-    found = _whole(folder)
-    if not found:
-        _fetch(folder)
+    try:
         found = _whole(folder)
+        if not found:
+            _fetch(folder)
+            found = _whole(folder)
+    except OSError as error:
+        variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+        raise ExportError(
+            f"onnxruntime-web cannot be kept in '{folder}' ({error.strerror}). Set {variable} to a folder that can be "
+            "written, name one that holds its npm package (--runtime FOLDER), or leave it to a CDN (--cdn)."
+        ) from None
     return found
 
 

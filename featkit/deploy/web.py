@@ -69,14 +69,15 @@ def write_web(model: Path, folder: Path, *, runtime: Path | None = None, cdn: bo
     Raises
     ------
     ExportError
-        The model needs featkit beside it, its scores are not finite, the folder holds other files, or there is no
-        onnxruntime-web.
+        The model needs featkit beside it, its scores are not finite, the folder holds other files or cannot be
+        written, or there is no onnxruntime-web.
     ModelError
         The model is missing, damaged or not featkit's.
     """
     recogniser = load(model)
     require_wave(recogniser, model, "a browser")
-    _check_folder(folder)
+    with writing(folder):
+        _check_folder(folder)
     if cdn and runtime is not None:
         raise ExportError("Either onnxruntime-web comes from a CDN or from a folder; name one of both.")
     parts = {} if cdn else browser.runtime_files(runtime)
@@ -87,11 +88,14 @@ def write_web(model: Path, folder: Path, *, runtime: Path | None = None, cdn: bo
 
 
 def _check_folder(folder: Path) -> None:
-    """Nobody's files are overwritten or mixed with ours."""
+    """Nobody's files are overwritten or mixed with ours, and ours can be written."""
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"'{folder}' is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
         raise ExportError(f"'{folder}' holds other files; name a new folder, or one that was written by --to web.")
+    with _beside(folder):  # before 33 MB are fetched for it
+        if folder.is_dir():
+            tempfile.TemporaryFile(dir=folder).close()
 
 
 def _is_ours(folder: Path) -> bool:
@@ -106,11 +110,13 @@ def _files(model: Model, path: Path, parts: dict[str, bytes]) -> dict[str, bytes
     """Content by place in the folder. Without ``parts`` onnxruntime-web is on the CDN."""
     content = path.read_bytes()
     urls = {name: _url(name, cdn=not parts) for name in browser.INTEGRITY}
-    needed = {
-        "model": {"url": "model.onnx", "integrity": browser.integrity_of(content)},
+    needed: dict[str, dict[str, Any]] = {
+        "model": {"url": "model.onnx", "integrity": browser.integrity_of(content), "bytes": len(content)},
         "script": {"url": urls[browser.SCRIPT], "integrity": browser.INTEGRITY[browser.SCRIPT]},
         "wasm": {"url": urls[browser.WASM], "integrity": browser.INTEGRITY[browser.WASM]},
     }
+    if parts:
+        needed["wasm"]["bytes"] = len(parts[browser.WASM])
     files = {f"static/{file.name}": file.read_bytes() for place in (_PAGE, _OWN) for file in sorted(place.iterdir())}
     index = files.pop("static/index.html").decode()
     files["model.json"] = _json(_told(model, path.name, needed), path)

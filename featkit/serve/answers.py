@@ -27,11 +27,11 @@ class Answerer:
 
     def one(self, body: bytes, content_type: str, wishes: Wishes) -> dict[str, Any]:
         """The answer to a request with one clip."""
-        files = files_of(body, content_type, 1)
+        files = files_of(body, content_type, 1, "/batch takes several.")
         return self._answer(*decode(files[0].content, self._limits.max_seconds), wishes)
 
     def many(self, body: bytes, content_type: str, wishes: Wishes) -> dict[str, Any]:
-        """The answers to a form of clips, in their order. A bad clip costs its own row."""
+        """The answers to a form of clips, in their order. A bad one costs its own row; a raw body has no name."""
         files = files_of(body, content_type, self._limits.max_files)
         end = time.monotonic() + 0.8 * self._limits.timeout  # what is done by then is told, the rest is not begun
         left = self._limits.max_seconds

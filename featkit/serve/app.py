@@ -28,6 +28,7 @@ from featkit.serve.uploads import body_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+_STREAM = "/stream"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -87,7 +88,7 @@ def create_app(
         Route("/openapi.json", describe),
         Route("/predict", _posted(answerer.one, desk), methods=["POST"]),
         Route("/batch", _posted(answerer.many, desk), methods=["POST"]),
-        WebSocketRoute("/stream", Live(model, desk)),
+        WebSocketRoute(_STREAM, Live(model, desk)),
         *_page(),
     ]
     answers = {RequestError: _refuse, HTTPException: _explain, Exception: _fail}
@@ -137,6 +138,9 @@ def _about(model: Model, name: str, limits: Limits) -> dict[str, Any]:
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     """Every path that is none, asked for by HTTP or as a socket."""
     refusal = RequestError(404, "unknown_path", "There is nothing here; /openapi.json lists what there is.")
+    if scope["path"] == _STREAM:  # as a socket it would have been found
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        refusal = RequestError(426, "not_websocket", "This path is a WebSocket; open it as ws://… or wss://…", headers)
     await refused(refusal)(scope, receive, send)
 
 

@@ -43,7 +43,7 @@ def decode(content: bytes, max_seconds: float) -> tuple[Wave, list[str]]:
         400 empty, 413 too long, 415 no audio, 422 audio that is no clip: truncated, silent, not finite.
     """
     if not content:
-        raise RequestError(400, "empty", "The body is empty (0 bytes); send an audio file.")
+        raise RequestError(400, "empty", "The file is empty (0 bytes); send an audio file.")
     try:
         wave, stored = read_bytes(content, _HERE, max_seconds=max_seconds)
     except AudioError as error:

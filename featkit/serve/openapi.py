@@ -26,10 +26,14 @@ def document(limits: Limits) -> dict[str, Any]:
         "paths": {
             "/health": {"get": _operation("Whether the server is there.", _HEALTH, {})},
             "/model": {"get": _operation("The model card and the limits.", _MODEL, {})},
-            "/predict": {"post": _upload("Label one clip.", "Answer", _clip(limits), _form({}))},
+            "/predict": {"post": _upload("Label one clip.", "Answer", limits, {})},
             "/batch": {
                 "post": _upload(
-                    f"Label up to {limits.max_files} clips. A bad one costs its own row.", "Answers", None, _form(_MANY)
+                    f"Label up to {limits.max_files} clips. A bad one costs its own row. A raw body is one clip "
+                    "without a name.",
+                    "Answers",
+                    limits,
+                    _MANY,
                 )
             },
         },
@@ -51,8 +55,9 @@ def _operation(summary: str, schema: dict[str, Any], codes: dict[str, str]) -> d
     }
 
 
-def _upload(summary: str, schema: str, raw: dict[str, Any] | None, form: dict[str, Any]) -> dict[str, Any]:
-    content = {"multipart/form-data": form} | ({"application/octet-stream": raw, "audio/*": raw} if raw else {})
+def _upload(summary: str, schema: str, limits: Limits, files: dict[str, Any]) -> dict[str, Any]:
+    raw = _clip(limits)
+    content = {"multipart/form-data": _form(files), "application/octet-stream": raw, "audio/*": raw}
     return _operation(summary, {"$ref": f"#/components/schemas/{schema}"}, _CODES) | {
         "parameters": _PARAMETERS,
         "requestBody": {"required": True, "content": content},

@@ -6,16 +6,18 @@ import asyncio
 import ipaddress
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from featkit.errors import ServeError
 from featkit.serve.limits import Limits
-from featkit.serve.refusals import RequestError, refused
+from featkit.serve.refusals import RequestError, busy, refused
 
 _LINGER = 2.0  # seconds for a client to read why it was refused while it still sends
 
@@ -56,9 +58,9 @@ def is_loopback(place: socket.socket) -> bool:
 def server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     """A server for ``app``; ``run(sockets=[place])`` runs it until it is stopped."""
     config = uvicorn.Config(
-        app,
+        _stoppable(app),
         http=_protocol(limits),
-        ws="websockets-sansio",
+        ws=_Socket,
         ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,  # a few bytes may unfold to many
         log_config=None,
@@ -70,7 +72,52 @@ def server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         timeout_keep_alive=10,
         timeout_graceful_shutdown=5,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which takes a second Ctrl-C, or one right at the start, for a reason to print a traceback."""
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Signals are heard before the loop is there, and passed on when it has gone: in it they would break it off."""
+        with self.capture_signals(), asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+            runner.run(self.serve(sockets))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Whoever is in a hurry need not wait for clients, but the threads end in good order."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
+
+def _stoppable(app: ASGIApp) -> ASGIApp:
+    """Who is still waiting when the server stops is told so; uvicorn would log each as a mistake."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] == "lifespan":
+                raise
+            with suppress(RuntimeError):  # the answer has begun, or the socket is open and was closed
+                await refused(busy("The server is stopping."))(scope, receive, send)
+
+    return answered
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """uvicorn's, which takes a socket that was refused by HTTP for one that was forgotten, and logs that."""
+
+    async def send(self, message: Any) -> None:
+        """What was refused is complete."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
+
+    def send_receive_event_to_app(self) -> None:
+        """A text that is no UTF-8 is refused as any other that is not known; uvicorn would log it as a mistake."""
+        if self.curr_msg_data_type == "text":
+            self.frames = [b"".join(self.frames).decode("utf-8", "replace").encode()]
+        super().send_receive_event_to_app()
 
 
 def _protocol(limits: Limits) -> type[asyncio.Protocol]:

@@ -86,7 +86,7 @@ def _too_large(max_bytes: int) -> RequestError:
     return RequestError(413, "too_large", f"The request is larger than allowed; the most is {max_bytes / 1e6:.4g} MB.")
 
 
-def files_of(body: bytes, content_type: str, max_files: int) -> list[Upload]:
+def files_of(body: bytes, content_type: str, max_files: int, advice: str = "") -> list[Upload]:
     """The files of a form, or the raw body as one file.
 
     Parameters
@@ -97,6 +97,8 @@ def files_of(body: bytes, content_type: str, max_files: int) -> list[Upload]:
         The header; all but ``multipart/form-data`` mean one raw file.
     max_files
         More are refused.
+    advice
+        What to do with more, a sentence.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def files_of(body: bytes, content_type: str, max_files: int) -> list[Upload]:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
         return [Upload("", body)]
-    form = _Form(max_files)
+    form = _Form(max_files, advice)
     try:
         parser = MultipartParser(options.get(b"boundary", b""), form.callbacks())
         parser.write(body)
@@ -123,10 +125,10 @@ def files_of(body: bytes, content_type: str, max_files: int) -> list[Upload]:
 class _Form:
     """Collects the parts that are files; other fields are passed over."""
 
-    def __init__(self, max_files: int) -> None:
+    def __init__(self, max_files: int, advice: str) -> None:
         self.files: list[Upload] = []
         self.complete = False
-        self._max_files = max_files
+        self._max_files, self._advice = max_files, advice
         self._parts = 0
         self._begin()
 
@@ -160,7 +162,7 @@ class _Form:
             return
         if len(self.files) == self._max_files:
             reason = f"The form holds more files than allowed; the most is {self._max_files}."
-            raise RequestError(413, "too_many", reason)
+            raise RequestError(413, "too_many", f"{reason} {self._advice}".rstrip())
         self.files.append(Upload(self._name, bytes(self._content)))
 
     def _end(self) -> None:

@@ -7,6 +7,7 @@ import http.server
 import inspect
 import io
 import json
+import os
 import re
 import tarfile
 import threading
@@ -99,6 +100,8 @@ def test_the_page_is_told_what_a_server_tells(tmp_path: Path, stand_in: Path) ->
     assert told["cautions"] == limits(model.recipe)
     assert (told["max_bytes"], told["max_seconds"], told["window"]) == (32_000_000, 300, 3)
     assert (told["min_samples"], told["pad_short"]) == (model.recipe["min_samples"], False)
+    assert told["files"]["wasm"]["bytes"] == len(PARTS[browser.WASM])
+    assert told["files"]["model"]["bytes"] == speaking.model_file().stat().st_size
     assert told["files"]["model"]["integrity"] == browser.integrity_of(speaking.model_file().read_bytes())
 
 
@@ -145,6 +148,30 @@ def test_a_file_is_no_folder(tmp_path: Path, stand_in: Path) -> None:
     (tmp_path / "site").write_text("")
     with pytest.raises(ExportError, match="site' is a file; name a folder"):
         write_web(speaking.model_file(), tmp_path / "site", runtime=stand_in)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: object) -> dict[str, bytes]:
+        pytest.fail("it was fetched for nothing")
+
+    monkeypatch.setattr(browser, "runtime_files", fetched)
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match=r"file/site: cannot be written here \(.+\); name another place"):
+        write_web(speaking.model_file(), tmp_path / "file" / "site")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_ours_that_is_locked_is_refused_before_anything_is_fetched(
+    tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    write_web(speaking.model_file(), site, runtime=stand_in)
+    monkeypatch.setattr(browser, "runtime_files", lambda *_: pytest.fail("it was fetched for nothing"))
+    site.chmod(0o500)
+    with pytest.raises(ExportError, match=r"site: cannot be written here \(Permission denied\)"):
+        write_web(speaking.model_file(), site)
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(
@@ -288,6 +315,20 @@ def test_another_package_than_the_published_one_is_refused(
     with pytest.raises(ExportError, match=r"the SHA512 of what came is \w+, but 0+ was published"):
         browser.runtime_files()
     assert not tree(browser.kept_in())
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_ways_out(
+    tmp_path: Path, registry: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = (
+        rf"cannot be kept in '.*/file/featkit/onnxruntime-web-{browser.VERSION}' \(Not a directory\)\. Set "
+        r"(XDG_CACHE_HOME|LOCALAPPDATA) to a folder .*--runtime FOLDER.*--cdn"
+    )
+    with pytest.raises(ExportError, match=told):
+        browser.runtime_files()
+    assert registry == []
 
 
 def test_without_a_network_the_folder_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

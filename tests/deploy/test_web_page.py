@@ -687,6 +687,95 @@ def test_neither_page_nor_worker_can_ask_anybody_else(browser: Browser, site: Si
         page.context.close()
 
 
+def halting(gate: threading.Event, whole: bool) -> type[Host]:
+    """A host that sends 2 MB of the WebAssembly, and at the gate the rest of it or nothing more."""
+
+    class Halting(Host):
+        def copyfile(self, source: Any, target: Any) -> None:
+            if self.path.endswith(onnxruntime_web.WASM):
+                target.write(source.read(2_000_000))
+                gate.wait(30)
+            if whole or not self.path.endswith(onnxruntime_web.WASM):
+                super().copyfile(source, target)
+
+    return Halting
+
+
+def drop(page: Page, path: Path) -> None:
+    dropped = page.evaluate_handle(
+        """([name, content]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(content)], name));
+            return data;
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
+    page.dispatch_event("#main", "drop", {"dataTransfer": dropped})
+
+
+@pytest.fixture
+def loading(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[tuple[Page, threading.Event]]:
+    """A page whose model is on its way, and the gate that lets it come, or lets it break off."""
+    site.page("svm")
+    gate = threading.Event()
+    with running(halting(gate, whole=request.param), site.root) as url:
+        page = browser.new_page()
+        page.goto(f"{url}/svm/")
+        yield page, gate
+        gate.set()
+        page.context.close()
+
+
+@pytest.mark.parametrize("loading", [True], indirect=True)
+def test_clips_that_come_before_the_model_wait_for_it(loading: tuple[Page, threading.Event], clips: Path) -> None:
+    page, gate = loading
+    expect(page.locator("#formats")).to_have_text(re.compile(r"^Loading the model: 2\.\d of 1\d\.\d MB$"))
+    expect(page.get_by_text("Choose files")).to_be_visible()
+    expect(page.locator("#record")).to_be_disabled()
+    drop(page, clips / "anger.wav")
+    expect(page.get_by_role("status")).to_have_text("The clip waits for the model.")
+    page.locator("#files").set_input_files([str(clips / "sadness.wav"), str(clips / "text.wav")])
+    expect(page.locator("#rows td:nth-child(2)")).to_have_text(["…"] * 3)
+    gate.set()
+    expect(page.locator("#csv")).to_be_enabled()
+    expect(page.locator("#rows td:nth-child(2)")).to_have_text(
+        [re.compile("^Anger"), re.compile("^Sadness"), re.compile("is text")]
+    )
+    expect(page.locator("#formats")).to_have_text(re.compile("up to 32 MB"))
+    expect(page.locator("#record")).to_be_enabled()
+
+
+@pytest.mark.parametrize("loading", [False], indirect=True)
+def test_clips_that_waited_for_a_model_that_did_not_come_say_so(
+    loading: tuple[Page, threading.Event], clips: Path
+) -> None:
+    page, gate = loading
+    expect(page.locator("#formats")).to_contain_text("Loading the model: 2.")
+    drop(page, clips / "anger.wav")
+    gate.set()
+    told = f"The model cannot be loaded: .*{onnxruntime_web.WASM} did not arrive"
+    expect(page.locator("#rows .failed")).to_have_text(re.compile(told))
+    expect(page.locator("#notice")).to_have_text(re.compile(told))
+    drop(page, clips / "sadness.wav")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(page.locator("#notice")).to_be_visible()
+
+
+def test_a_page_without_digests_of_its_own_checks_its_files_too(browser: Browser, site: Site) -> None:
+    site.page("svm")
+    folder = site.root / "plain"
+    shutil.copytree(site.root / "svm", folder)
+    worker = folder / "static" / "worker.js"  # as a browser has it over http from another computer
+    worker.write_text(f"Object.defineProperty(crypto, 'subtle', {{ value: undefined }});\n{worker.read_text()}")
+    page = browser.new_page()
+    page.goto(f"{site.url}/plain/")
+    ready(page)
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-1] + b"x")
+    page.reload()
+    expect(page.locator("#notice")).to_contain_text("model.onnx did not arrive, or is not the file")
+    page.context.close()
+
+
 @pytest.mark.parametrize("name", ["model.onnx", f"onnxruntime/{onnxruntime_web.WASM}", "model.json"])
 def test_a_file_that_is_missing_or_damaged_is_told(name: str, browser: Browser, site: Site, runtime: Path) -> None:
     site.page("svm")

@@ -91,6 +91,11 @@ def test_a_batch_is_answered_in_order_and_a_bad_clip_costs_its_own_row(served: S
         np.testing.assert_allclose(list(row["probabilities"].values()), expected(content), atol=1e-6)
 
 
+def test_a_raw_body_is_a_batch_of_one_clip_without_a_name(served: Served) -> None:
+    rows = served.ask("/batch", wav(), headers=RAW).json["results"]
+    assert rows == [{"name": ""} | served.ask("/predict", wav(), headers=RAW).json]
+
+
 def test_all_clips_of_a_batch_share_the_seconds_of_a_request() -> None:
     clip = wav(speech().waves[0][:16_000])
     with running(Limits(max_seconds=2.5)) as served:
@@ -120,7 +125,7 @@ def test_rate_and_channels_do_not_matter(served: Served) -> None:
 @pytest.mark.parametrize(
     ("content", "status", "code", "reason"),
     [
-        (b"", 400, "empty", "The body is empty (0 bytes)"),
+        (b"", 400, "empty", "The file is empty (0 bytes); send an audio file."),
         (b"I am no audio", 415, "not_audio", "The clip is text, not audio (it starts with 'I am no audio')."),
         (bytes(range(256)) * 4, 415, "not_audio", "damaged or in another format than wav, flac, ogg, opus, mp3, aiff"),
         (wav()[:9000], 422, "truncated", "The clip is truncated: 8956 of "),
@@ -198,7 +203,16 @@ def test_unknown_paths_and_wrong_methods_are_refused(served: Served) -> None:
     assert answer.refused(405, "wrong_method") == "This path knows POST."
     assert answer.headers["allow"] == "POST"
     served.ask("/model", b"", "DELETE").refused(405, "wrong_method")
-    served.ask("/stream").refused(404, "unknown_path")
+    served.ask("/stream/").refused(404, "unknown_path")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_whoever_asks_for_the_socket_by_http_is_told_what_it_is(served: Served, method: str) -> None:
+    answer = served.ask("/stream?rate=8000", method=method)
+    assert answer.status == 426
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "Upgrade")
+    if method != "HEAD":
+        assert answer.refused(426, "not_websocket") == "This path is a WebSocket; open it as ws://… or wss://…"
 
 
 def test_what_is_no_http_is_refused_in_json_too(served: Served) -> None:
@@ -257,4 +271,5 @@ def test_forms_that_are_damaged_or_hold_no_file_are_refused(served: Served) -> N
     served.ask("/predict", whole, headers={"content-type": "multipart/form-data"}).refused(400, "bad_form")
     served.ask("/predict", b"--x0x--\r\n", headers=kind).refused(400, "empty")
     served.ask("/predict", b"", headers=kind).refused(400, "bad_form")
-    served.form("/predict", [("a.wav", wav()), ("b.wav", wav())]).refused(413, "too_many")
+    told = served.form("/predict", [("a.wav", wav()), ("b.wav", wav())]).refused(413, "too_many")
+    assert told == "The form holds more files than allowed; the most is 1. /batch takes several."

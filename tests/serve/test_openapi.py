@@ -48,6 +48,14 @@ def test_answers_and_refusals_are_as_described(served: Served) -> None:
         check(answer.json, schema_of(document, path, method, answer.status), document)
 
 
+def test_both_uploads_are_described_as_a_form_and_as_a_raw_body(served: Served) -> None:
+    paths = served.ask("/openapi.json").json["paths"]
+    for path in ("/predict", "/batch"):
+        content = paths[path]["post"]["requestBody"]["content"]
+        assert list(content) == ["multipart/form-data", "application/octet-stream", "audio/*"]
+    assert "A raw body is one clip without a name." in paths["/batch"]["post"]["summary"]
+
+
 def test_every_path_of_the_document_is_there_and_names_its_method(served: Served) -> None:
     document = served.ask("/openapi.json").json
     assert document["openapi"] == "3.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 import speaking
 from browsing import CHROMIUM, CONTRAST, LIGHTNESS, NEEDED, OVERFLOWING, chromium, shown, write_clips
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from featkit import load
 from featkit.audio import read
@@ -459,6 +460,137 @@ def test_no_width_is_scrolled_sideways(width: int, opened: Opened, clips: Path) 
     assert tall == [44] * 5  # one line of words
 
 
+LINES = """button => {
+    const lines = [], range = document.createRange(), walker = document.createTreeWalker(button, NodeFilter.SHOW_TEXT);
+    for (let top = null, node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let i = 0; i < node.length; i++) {
+            range.setStart(node, i);
+            range.setEnd(node, i + 1);
+            const at = range.getBoundingClientRect().top;
+            if (at !== top) lines.push("");
+            lines[lines.length - 1] += node.data[i];
+            top = at;
+        }
+    }
+    return lines;
+}"""
+"""The text of an element, line by line, as it is drawn."""
+
+HAPPY = {
+    "label": "happiness", "probabilities": {"anger": 0.0002, "happiness": 0.5298, "sadness": 0.47}, "seconds": 0.05,
+    "quality": [], "peaks": [[-0.1, 0.1]] * 9,
+    "timeline": [{"start": 0, "end": 0.05, "label": "happiness",
+                  "probabilities": {"anger": 0.0002, "happiness": 0.5298, "sadness": 0.47}}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def happy(opened: Opened, served: speaking.Served) -> Callable[..., Page]:
+    """A page to whose model every clip sounds happy for 50 ms."""
+
+    def open_happy(**settings: Any) -> Page:
+        page = opened(at="about:blank", **settings)
+        labels = {"labels": ["anger", "happiness", "sadness"]}
+        page.route("**/model", lambda route: route.fulfill(json=route.fetch().json() | labels))
+        page.route("**/predict*", lambda route: route.fulfill(json=HAPPY))
+        page.goto(served.url)
+        return ready(page)
+
+    return open_happy
+
+
+def same_line(*found: Locator) -> bool:
+    """Whether they stand side by side, from left to right."""
+    boxes = [one.bounding_box() for one in found]
+    assert all(boxes)
+    middles = [box["y"] + box["height"] / 2 for box in boxes if box]
+    lefts = [box["x"] for box in boxes if box]
+    return max(middles) - min(middles) < 12 and lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize("width", [320, 360, 400, 1280])
+def test_what_belongs_together_stands_in_one_line(
+    width: int, happy: Callable[..., Page], clips: Path, tmp_path: Path
+) -> None:
+    page = happy(viewport={"width": width, "height": 800})
+    paths = [
+        tmp_path / name for name in ("clip192s.wav", "happiness_of-somebody.wav", *[f"{i}.wav" for i in range(13)])
+    ]
+    for path in paths:
+        shutil.copy(clips / "anger.wav", path)
+    labelled(page, *paths)
+    expect(page.locator("#csv")).to_be_enabled()
+    page.locator("#rows").get_by_role("button", name=paths[0].name).click()
+    assert same_line(page.locator("#result-label"), page.locator("#result-share"))
+    assert len(page.locator("#result-label").evaluate(LINES)) == 1
+    assert same_line(
+        page.locator("#batch-title"),
+        page.locator("#batch-progress"),
+        page.get_by_role("button", name="Download CSV"),
+        page.locator("#clear"),
+    )
+    names = page.locator("#rows button")
+    assert names.nth(0).evaluate(LINES) in (["clip192s.wav"], ["clip192s", ".wav"])
+    assert all(re.search(r"[_-]$|^[^.]+$|wav$", line) for line in names.nth(1).evaluate(LINES))
+    assert not [line for line in names.nth(1).evaluate(LINES) if line in ("v", "av", "wav")]
+    assert page.locator("#result-file").inner_text() == "clip192s.wav"
+
+
+def test_what_is_no_share_has_no_bar(happy: Callable[..., Page], clips: Path) -> None:
+    page = happy()
+    labelled(page, clips / "anger.wav")
+    page.wait_for_timeout(300)  # transitions
+    expect(page.locator("#bars .value")).to_have_text(["0 %", "53 %", "47 %"])
+    widths = page.locator("#bars .track div").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert widths[0] == 0
+    assert min(widths[1:]) > 50
+
+
+def test_of_a_clip_below_a_second_milliseconds_are_told(happy: Callable[..., Page], clips: Path) -> None:
+    page = happy()
+    labelled(page, clips / "anger.wav", clips / "sadness.wav")
+    expect(page.locator("#csv")).to_be_enabled()
+    expect(page.locator("#rows td:last-child")).to_have_text(["50 ms", "50 ms"])
+    expect(page.locator("#axis-end")).to_have_text("50 ms")
+    page.get_by_text("Timeline as numbers").click()
+    expect(page.locator("#numbers tbody td").nth(1)).to_have_text("0.05")
+
+
+# Of a picture: the middle brightness of its first, its middle and its last column but one.
+COLUMNS = """async (picture) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+    const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    return [1, image.width - 2].map((x) => {
+        const { data } = context.getImageData(x, 0, 1, image.height);
+        return Array.from({ length: image.height }, (_, y) => data[4 * y + 1]).sort((a, b) => a - b)[image.height >> 1];
+    });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_that_goes_on_has_a_shadow_on_that_side(scheme: Any, opened: Opened, clips: Path) -> None:
+    page = ready(opened(viewport={"width": 320, "height": 800}, color_scheme=scheme))
+    labelled(page, clips / "long.wav")
+    page.get_by_text("Timeline as numbers").click()
+    page.locator("#numbers thead th").last.evaluate("head => { head.textContent = 'disappointment'.repeat(3); }")
+    box, blank = page.locator(".numbers .scroll"), page.context.new_page()
+
+    def edges() -> tuple[int, int]:
+        left, right = blank.evaluate(COLUMNS, base64.b64encode(box.screenshot()).decode())
+        return left, right
+
+    left, right = edges()
+    assert left - right > 8  # more is on the right
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    after = edges()
+    assert after[1] == left
+    assert after[1] - after[0] > 8  # more is on the left
+    page.locator("#numbers thead th").last.evaluate("head => { head.textContent = 'sadness'; }")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert edges() == (left, left)
+
+
 def test_a_table_that_is_too_wide_scrolls_inside_its_box(opened: Opened, clips: Path) -> None:
     page = ready(opened(viewport={"width": 320, "height": 800}))
     labelled(page, clips / "long.wav")
@@ -487,6 +619,25 @@ def test_the_model_card_says_what_the_model_is(opened: Opened) -> None:
     expect(card).to_contain_text("mfcc39")
     expect(card).to_contain_text("It names how a voice sounds to the listeners")
     expect(page.locator("#legend li")).to_have_count(3)
+
+
+def test_a_command_on_the_card_is_shown_as_one(opened: Opened) -> None:
+    card = ready(opened()).locator("#card")
+    expect(card.locator("code")).to_have_text(["featkit fit --evaluate"])
+    assert "`" not in card.inner_text()
+
+
+def test_a_clip_that_comes_before_the_model_waits_for_it(opened: Opened, served: speaking.Served, clips: Path) -> None:
+    page = opened(at="about:blank")
+    held: list[Route] = []
+    page.route("**/model", lambda route: held.append(route))
+    page.goto(served.url)
+    until(page, lambda: bool(held))
+    page.locator("#files").set_input_files(str(clips / "anger.wav"))
+    expect(page.locator("#rows td").nth(1)).to_have_text("…")
+    held[0].continue_()
+    expect(page.locator("#result-file")).to_have_text("anger.wav")
+    expect(page.locator("#batch")).to_be_hidden()
 
 
 def test_an_emotion_that_was_not_in_the_truth_has_no_recall(opened: Opened, served: speaking.Served) -> None:

@@ -6,19 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import onnx
 import pytest
 from click.testing import CliRunner, Result
-from speaking import TOKEN, model_file
+from speaking import TOKEN, Answer, Served, model, model_file
 from speech import speech
+from websockets.sync.client import connect
 
 from featkit import SERClassifier
 from featkit.cli import cli
-from featkit.serve import ServeError
-from featkit.serve.server import bound, is_loopback, shown
+from featkit.serve import Limits, ServeError, create_app
+from featkit.serve.server import bound, is_loopback, server, shown
 
 
 def run(*words: object, **given: str) -> Result:
@@ -137,6 +141,60 @@ def test_the_program_serves_where_it_says_and_ends_in_good_order(stop: int, more
             program.kill()  # or a failure would wait for it
     assert errors == ""
     assert "Traceback" not in rest
+
+
+WORKING = """
+import sys, time
+import featkit.serve.live
+featkit.serve.live._pushed = lambda *_: time.sleep(1) or []
+from featkit.cli import cli
+cli(["serve", sys.argv[1], "--port", "0"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one program")
+@pytest.mark.parametrize("streams", [0, 1])
+def test_a_second_ctrl_c_ends_it_as_quietly_as_the_first(streams: int) -> None:
+    words = [sys.executable, "-c", WORKING, str(model_file())]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        url = program.stdout.readline().split()[0].replace("http", "ws")
+        try:
+            with ExitStack() as opened:
+                for _ in range(streams):
+                    opened.enter_context(connect(f"{url}stream")).send(bytes(200))  # something is worked on
+                time.sleep(0.3)
+                for _ in range(2):
+                    program.send_signal(signal.SIGINT)
+                    time.sleep(0.02)
+                rest, errors = program.communicate(timeout=20)
+        finally:
+            program.kill()
+    assert (rest, errors) == ("Stopped.\n", "")
+
+
+def test_who_waits_when_the_server_stops_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits, begun = Limits(), threading.Event()
+    monkeypatch.setattr("featkit.serve.answers.decode", lambda *_: begun.set() or time.sleep(1))
+    place = bound("127.0.0.1", 0)
+    served = server(create_app(model(), "model.onnx", limits), limits)
+    served.config.timeout_graceful_shutdown = 0
+    thread = threading.Thread(target=served.run, kwargs={"sockets": [place]})
+    thread.start()
+    answers: list[Answer] = []
+    client = Served(place.getsockname()[1])
+    asking = threading.Thread(target=lambda: answers.append(client.ask("/predict", b"RIFF")))
+    asking.start()
+    assert begun.wait(10)
+    served.should_exit = True
+    for one in (thread, asking):
+        one.join(20)
+    place.close()
+    assert answers[0].refused(503, "busy") == "The server is stopping. Come again in a second."
+    assert caplog.messages == ["Cancel 1 running task(s), timeout graceful shutdown exceeded"]
 
 
 def test_to_serve_no_training_library_is_loaded() -> None:

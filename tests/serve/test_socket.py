@@ -106,6 +106,14 @@ def test_what_is_no_block_ends_the_stream_with_its_reason(
     assert socket.close_code == closed
 
 
+def test_a_text_that_is_no_utf_8_is_refused_as_other_texts_are(served: Served) -> None:
+    with stream(served) as socket:
+        socket.send(b"\xff\xfe", text=True)
+        (row,) = told(socket)
+    assert row["code"] == "text"
+    assert socket.close_code == 1003
+
+
 def test_a_message_of_256_kib_is_a_block(served: Served) -> None:
     with stream(served, "?window=3&hop=3") as socket:
         socket.send(bytes(262_144))
@@ -191,6 +199,19 @@ def test_a_socket_on_another_path_is_refused_in_json(served: Served) -> None:
     with pytest.raises(InvalidStatus, match="HTTP 404") as why, connect(f"ws://127.0.0.1:{served.port}/other"):
         pass
     assert json.loads(why.value.response.body)["code"] == "unknown_path"
+
+
+def test_nothing_is_logged_of_a_socket_that_is_refused_or_closed(caplog: pytest.LogCaptureFixture) -> None:
+    with running(Limits(streams=1)) as served:
+        assert refused(served, "?rate=0") == (400, "bad_query")
+        assert refused(served, origin="http://evil.example") == (403, "wrong_origin")
+        with pytest.raises(InvalidStatus, match="HTTP 404"), connect(f"ws://127.0.0.1:{served.port}/other"):
+            pass
+        with stream(served) as socket:
+            assert refused(served) == (503, "busy")
+            socket.send(b"\xff", text=True)
+            told(socket)
+    assert caplog.messages == []
 
 
 def test_the_token_comes_as_a_subprotocol_or_as_a_header() -> None:

@@ -12,11 +12,12 @@ let about = null; // model.json
 let worker = null;
 const asked = new Map(); // what the worker was asked and has not answered yet
 let asks = 0;
+let came = 0; // bytes of the model and of what runs it
 
 // What the model says of itself, once it is ready.
 export async function model() {
-  const words = document.getElementById("formats");
-  words.textContent = "Loading the model …";
+  loading("Loading the model …");
+  document.body.classList.replace("locked", "loading"); // clips may be given, and wait
   try {
     about = await told();
     worker = started();
@@ -24,10 +25,21 @@ export async function model() {
     await ask("begin", Object.fromEntries(files));
     return about;
   } catch (error) {
+    document.body.classList.add("locked");
     throw new Error(`The model cannot be loaded: ${error.message}`);
   } finally {
-    words.textContent = "";
+    document.body.classList.remove("loading");
+    loading("");
   }
+}
+
+const loading = (text) => { document.getElementById("formats").textContent = text; };
+
+// So much has come, of so much where the files lie beside the page.
+function arriving(bytes) {
+  came += bytes;
+  const all = about.files.wasm.bytes + about.files.model.bytes;
+  loading(`Loading the model: ${(came / 1e6).toFixed(1)}${all ? ` of ${(all / 1e6).toFixed(1)}` : ""} MB`);
 }
 
 async function told() {
@@ -40,7 +52,8 @@ async function told() {
 function started() {
   const code = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
   const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
-  made.onmessage = ({ data: { id, value, error } }) => {
+  made.onmessage = ({ data: { id, value, error, came: bytes } }) => {
+    if (bytes) return arriving(bytes);
     const { done, failed } = asked.get(id);
     asked.delete(id);
     if (error === undefined) done(value);

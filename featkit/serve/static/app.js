@@ -1,9 +1,9 @@
 // The page: what a person does on the left, what comes of it on the right.
 import * as api from "./api.js";
-import { bars, element, table, timeline, waveform } from "./draw.js";
+import { bars, breakable, element, table, timeline, waveform, withCode } from "./draw.js";
 import { listen, loudness, wav } from "./mic.js";
 import { brief, plain } from "./quality.js";
-import { capital, clock, percent, toneOf } from "./tones.js";
+import { capital, clock, length, percent, toneOf } from "./tones.js";
 
 const $ = (id) => document.getElementById(id);
 const show = (id, visible = true) => { $(id).hidden = !visible; };
@@ -13,6 +13,7 @@ const TOGETHER = 2; // clips at a time: there are few threads, and the first ans
 const FACTS = ["trained on", "scores", "features", "backend", "licence", "input"]; // of the card, what matters most first
 
 let about = null; // what the model says of itself
+let broken = false; // there will be no model
 let tones = [];
 let clips = []; // { name, file, batch, answer | error, row }; batch: the clips that came with it
 let waiting = []; // clips that nobody works on yet
@@ -27,21 +28,25 @@ async function begin() {
   try {
     about = await api.model();
   } catch (error) {
+    broken = true;
+    waiting.splice(0).forEach((clip) => { clip.error = error.message; finish(clip); });
     return notice(error.message);
   }
   document.body.classList.remove("locked");
+  for (const id of ["record", "live"]) $(id).disabled = false;
   tones = about.labels.map(toneOf);
   $("model-name").textContent = about.name;
   $("formats").textContent = `${api.FORMATS} … up to ${Number((about.max_bytes / 1e6).toPrecision(2))} MB and ${lengthOf(about.max_seconds)}`;
   $("version").textContent = `featkit ${about.featkit}`;
   card();
+  startWork();
 }
 
 const lengthOf = (seconds) => (seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} s`);
 
 function card() {
   $("legend").replaceChildren(...about.labels.map((label, i) => chip("li", label, tones[i])));
-  $("facts").replaceChildren(...FACTS.flatMap((name) => [element("dt", { text: capital(name) }), element("dd", { text: about.card[name] })]));
+  $("facts").replaceChildren(...FACTS.flatMap((name) => [element("dt", { text: capital(name) }), element("dd", {}, ...withCode(about.card[name]))]));
   $("cautions").replaceChildren(...about.cautions.map((text) => element("li", { text })));
   show("recalls-box", Boolean(about.recalls));
   if (about.recalls) {
@@ -66,7 +71,7 @@ const say = (text) => { $("say").textContent = text; };
 // --- clips ----------------------------------------------------------------------------------------------------------
 
 function add(files) {
-  if (!about || !files.length) return;
+  if (broken || !files.length) return; // why stands in the notice
   notice("");
   document.body.classList.add("busy-page");
   const batch = [];
@@ -74,6 +79,12 @@ function add(files) {
   clips.push(...batch);
   waiting.push(...batch);
   batch.forEach(addRow);
+  if (about) return startWork();
+  show("batch");
+  say(`${clips.length === 1 ? "The clip waits" : "The clips wait"} for the model.`);
+}
+
+function startWork() {
   show("batch", clips.length > 1);
   while (working < TOGETHER && waiting.length) work();
 }
@@ -111,7 +122,7 @@ async function label(clip) {
 }
 
 function addRow(clip) {
-  const button = element("button", { type: "button", class: "link", text: clip.name });
+  const button = element("button", { type: "button", class: "link" }, ...breakable(clip.name));
   button.addEventListener("click", () => choose(clip));
   clip.row = element("tr", {}, element("td", {}, button), element("td", { text: "…" }), element("td", { class: "right" }));
   $("rows").append(clip.row);
@@ -119,14 +130,14 @@ function addRow(clip) {
 }
 
 function fillRow(clip) {
-  const [, sounds, length] = clip.row.children;
+  const [, sounds, lasts] = clip.row.children;
   if (clip.error) {
     sounds.replaceChildren(element("span", { class: "failed", text: clip.error }));
   } else {
     const { label: name, probabilities, seconds, quality } = clip.answer;
     sounds.replaceChildren(chip("span", `${name} ${percent(probabilities[name])}`, tones[about.labels.indexOf(name)]));
     if (quality.length) sounds.append(element("span", { class: "odd", text: quality.map(brief).join(", ") }));
-    length.textContent = `${seconds.toFixed(1)} s`;
+    lasts.textContent = length(seconds);
   }
   progress();
 }
@@ -176,7 +187,7 @@ function choose(clip, aloud = true) {
   show("result");
   show("result-error", Boolean(clip.error));
   show("result-body", !clip.error);
-  $("result-file").textContent = clip.name;
+  $("result-file").replaceChildren(...breakable(clip.name));
   player.pause();
   if (clip.error) {
     verdict("result-label", "No answer", "");
@@ -190,7 +201,7 @@ function choose(clip, aloud = true) {
   const shares = about.labels.map((key) => probabilities[key]);
   verdict("result-label", name, tones[about.labels.indexOf(name)]);
   $("result-share").textContent = percent(probabilities[name]);
-  $("axis-end").textContent = `${seconds.toFixed(1)} s`;
+  $("axis-end").textContent = length(seconds);
   show("result-quality", quality.length > 0);
   $("result-quality").replaceChildren(...quality.map((flag) => element("li", { text: capital(plain(flag)) })));
   waveform($("wave"), peaks);
@@ -218,8 +229,9 @@ function overTime({ timeline: windows, seconds }) {
   const tops = windows.map((window) => window.label ?? "silence");
   const runs = tops.filter((name, i) => name !== tops[i - 1]);
   $("chart").setAttribute("aria-label", `Emotions over the clip: ${runs.join(", then ")}`);
+  const digits = seconds < 1 ? 2 : 1;
   table($("numbers"), ["from", "to", ...about.labels], windows.map(({ start, end }, i) => [
-    start.toFixed(1), end.toFixed(1), ...rows[i].map(percent),
+    start.toFixed(digits), end.toFixed(digits), ...rows[i].map(percent),
   ]));
 }
 

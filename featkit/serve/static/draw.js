@@ -51,6 +51,12 @@ export function timeline(box, { times, rows, from, to, tones }) {
   box.replaceChildren(svg(1000, 100, paths));
 }
 
+// Text with `code` in it, as a model card has it.
+export const withCode = (text) => text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? element("code", { text: part }) : part));
+
+// The name of a file, which breaks where people would break it, before it breaks anywhere.
+export const breakable = (name) => name.split(/(?<=[_-])|(?=\.)/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+
 // One bar a label, that of `told` stands out; called again it moves them.
 export function bars(list, labels, shares, tones, told) {
   if (list.children.length !== labels.length) {
@@ -62,7 +68,9 @@ export function bars(list, labels, shares, tones, told) {
     }));
   }
   [...list.children].forEach((row, i) => {
-    row.querySelector(".track div").style.width = `${100 * shares[i]}%`;
+    const fill = row.querySelector(".track div");
+    fill.style.width = `${100 * shares[i]}%`;
+    fill.hidden = percent(shares[i]) === percent(0) || shares[i] === null; // the least bar would be two pixels
     row.querySelector(".value").textContent = percent(shares[i]);
     row.querySelector(".name").classList.toggle("top-one", labels[i] === told);
   });

@@ -17,6 +17,9 @@ export function toneOf(label, index) {
 // Of nothing there is no share.
 export const percent = (share) => share === null ? "–" : `${(100 * share).toFixed(share < 0.0995 && share >= 0.0005 ? 1 : 0)} %`;
 
+// Below a second tenths say nothing.
+export const length = (seconds) => (seconds < 0.9995 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
+
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
