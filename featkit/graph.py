@@ -77,6 +77,13 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
+    def apart(self, value: str, *shape: int) -> str:
+        """The same behind a Reshape that changes nothing, between a Transpose and a MatMul in 64 bits.
+
+        onnxruntime before 1.26 would join the two to an operator that it does not have.
+        """
+        return str(self.op("Reshape", value, self.ints(*shape)))
+
     def include(self, model: onnx.ModelProto, value: str, output: str | None = None) -> str:
         """Add another one-input model, fed with ``value``. Returns the name of its first, or the named, output.
 

@@ -177,7 +177,7 @@ def _add_fisher_vector(g: GraphBuilder, mixture: Mixture, z: str) -> str:
     z = g.op("Cast", z, to=TensorProto.DOUBLE)
     square = g.op("Mul", z, z)
     fit = g.op("Add", g.op("Add", g.op("MatMul", z, a), g.op("MatMul", square, b)), c)
-    share = g.op("Transpose", g.op("Softmax", fit, axis=2), perm=[0, 2, 1])
+    share = g.apart(g.op("Transpose", g.op("Softmax", fit, axis=2), perm=[0, 2, 1]), 0, len(mixture.weights), -1)
     time = g.op("Cast", g.op("Shape", z, start=1, end=2), to=TensorProto.DOUBLE)
     count = g.op("Div", g.op("ReduceSum", share, g.ints(2), keepdims=1), time)
     first, second = (g.op("Div", g.op("MatMul", share, value), time) for value in (z, square))

@@ -115,7 +115,7 @@ class Tangent(VectorBackend):
             z, dims = g.op("Concat", z, change, axis=2), 2 * dims
         z = g.op("Sub", z, g.op("ReduceMean", z, g.ints(1), keepdims=1))
         time = g.op("Cast", g.op("Shape", frames, start=1, end=2), to=TensorProto.DOUBLE)
-        sums = g.op("MatMul", g.op("Transpose", z, perm=[0, 2, 1]), z)
+        sums = g.op("MatMul", g.apart(g.op("Transpose", z, perm=[0, 2, 1]), 0, dims, -1), z)
         share = g.op("Mul", g.op("Div", sums, time), g.constant(1 - self.shrinkage, np.float64))
         covariance = g.op("Add", share, g.constant(self.shrinkage * np.eye(dims), np.float64))
         # Values within ±CLIP have a variance of at most CLIP², and no eigenvalue lies below the shrinkage.

@@ -166,6 +166,8 @@ class MelExtractor(GraphExtractor):
         grid = g.op("Reshape", windowed, g.ints(-1, n1, n2))
         inner = g.op("Reshape", g.op("MatMul", g.constant(first, kind), grid), g.ints(-1, half, 2 * n2))
         inner = g.op("Transpose", inner, perm=[1, 0, 2])  # (half, rows, 2 * n2): real parts, imaginary parts
+        if self._double:
+            inner = g.apart(inner, half, -1, 2 * n2)
         spectrum = g.op("MatMul", inner, g.constant(second, kind))  # (half, rows, 2 * n2), the same
         square = g.op("Transpose", g.op("Mul", spectrum, spectrum), perm=[1, 0, 2])
         if self._double:
