@@ -113,6 +113,19 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
     assert recipe["licence"] == []
 
 
+@pytest.mark.parametrize("backend", ["svm", "fisher", "tangent"])
+def test_no_transpose_stands_before_a_product_in_64_bits(tmp_path: Path, backend: str) -> None:
+    """onnxruntime 1.20 to 1.25 joins the two to an operator that it does not have, and refuses the model."""
+    fitted("logmel", backend).export(tmp_path / "model.onnx")
+    graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "model.onnx")).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    products = [name for node in graph.node if node.op_type == "MatMul" for name in node.input]
+    doubles = [name for name in products if kinds.get(name) == onnx.TensorProto.DOUBLE]
+    assert doubles
+    assert "Transpose" not in {made_by[name] for name in doubles if name in made_by}
+
+
 def test_a_model_is_called_onnx(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"model\.pkl: is an ONNX model; its name must end in \.onnx"):
         SERClassifier().fit(WAVES, LABELS).export(tmp_path / "model.pkl")
