@@ -115,7 +115,7 @@ def test_the_recipe_says_how_it_was_made(exported: Any) -> None:
 
 @pytest.mark.parametrize("backend", ["svm", "fisher", "tangent"])
 def test_no_transpose_stands_before_a_product_in_64_bits(tmp_path: Path, backend: str) -> None:
-    """onnxruntime 1.20 to 1.25 joins the two to an operator that it does not have, and refuses the model."""
+    """onnxruntime before 1.26 joins the two to an operator that it does not have, and refuses the model."""
     fitted("logmel", backend).export(tmp_path / "model.onnx")
     graph = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "model.onnx")).graph
     kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
