@@ -201,9 +201,7 @@ class SERClassifier(Recogniser):
         """
         if y is None:
             raise DataError("SERClassifier requires y to be passed, but the target y is None.")
-        clips, y = clip_list(X), column(y, "label")
-        groups = None if groups is None else column(groups, "speaker")
-        same_length(clips=clips, labels=y, speakers=groups)
+        clips, y, groups = labelled(X, y, groups)
         check_classification_targets(y)
         places, sample_weight = heard(sample_weight, len(clips))
         clips, y = [clips[i] for i in places], y[places]
@@ -377,6 +375,14 @@ def column(values: Any, what: str) -> npt.NDArray[Any]:
             raise DataError(f"The {what} of clip {i} is {value!r}. Drop the clip or give it a {what}.")
     array = column_or_1d(values, warn=True)
     return np.array(array.tolist()) if array.dtype == object else array
+
+
+def labelled(X: Any, y: Any, groups: Any) -> tuple[list[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Clips, labels and speakers (None where nobody knows), one of each a clip."""
+    clips, y = clip_list(X), column(y, "label")
+    speakers = None if groups is None else column(groups, "speaker")
+    same_length(clips=clips, labels=y, speakers=speakers)
+    return clips, y, speakers
 
 
 def same_length(**columns: Sized | None) -> None:

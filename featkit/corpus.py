@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from tqdm import tqdm
 
 from featkit.datasets import Clip, Dataset, open_dataset
 from featkit.datasets.base import Skipped
-from featkit.datasets.manifest import Manifest
 from featkit.datasets.names import alike, plain_name
 from featkit.datasets.twins import twins
 from featkit.errors import DataError, FeatureError
@@ -126,15 +124,12 @@ def read_corpora(specs: Sequence[str], progress: bool = False, *, lenient: bool 
     """Read one corpus or merge several, each written as for `read_corpus`.
 
     In a merged corpus a speaker or sentence is told with its corpus, "emodb/03": nobody is in two corpora. What makes
-    one doubt that, or other things (`Corpus.doubts`), is told on stderr, unless they are read leniently.
+    one doubt that, or other things, is in `Corpus.doubts`.
     """
     if not specs:
         raise DataError("Name at least one corpus.")
     corpora = [read_corpus(spec, progress, lenient=lenient) for spec in specs]
-    corpus = corpora[0] if len(corpora) == 1 else _merged(corpora, specs)
-    for doubt in () if lenient else corpus.doubts:
-        tqdm.write(doubt, file=sys.stderr)
-    return corpus
+    return corpora[0] if len(corpora) == 1 else _merged(corpora, specs)
 
 
 def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
@@ -192,12 +187,11 @@ def read_corpus(spec: str, progress: bool = False, *, lenient: bool = False) -> 
     own = dataset.name in ("folder", "manifest")
     name = dataset.root.name if own else dataset.name
     speakers = _known([clip.speaker for clip in clips])
-    doubt = dataset.doubt if isinstance(dataset, Manifest) else None
     return Corpus(
         name, files, files, np.array([clip.label for clip in clips]), speakers,
         _known([clip.text for clip in clips]), dataset.synthetic,
         sources=(name if own else f"{dataset.title} ({dataset.licence})",),
-        doubts=(*([doubt] if doubt else []), *_alike(name, speakers)), left_out=left_out,
+        doubts=(*([dataset.doubt] if dataset.doubt else []), *_alike(name, speakers)), left_out=left_out,
     )  # fmt: skip
 
 

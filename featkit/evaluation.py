@@ -13,14 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.utils import check_consistent_length
 from tqdm import tqdm
 
 from featkit import importance as shares
 from featkit import metrics
-from featkit.classifier import Recogniser, column
+from featkit.classifier import Recogniser, column, labelled, same_length
 from featkit.errors import DataError
-from featkit.extraction import clip_list
 from featkit.protocols import CV, LEAKS, PERMUTED, Pair, Places, split
 from featkit.tables import percent
 
@@ -202,7 +200,7 @@ def evaluate(
     """
     clips, y, speakers = _checked(classifier, X, y, groups)
     said = None if sentences is None else column(sentences, "sentence")
-    check_consistent_length(clips, said)
+    same_length(clips=clips, sentences=said)
     if permute:
         y = permuted(y, speakers, seed)
     folds, protocol = split(y, speakers, cv, allow_leakage, seed, said)
@@ -291,10 +289,7 @@ def _checked(
 ) -> tuple[list[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
     if not isinstance(classifier, Recogniser):
         raise DataError(f"evaluate takes an estimator of featkit, not a {type(classifier).__name__}.")
-    clips, y = clip_list(X), column(y, "label")
-    speakers = None if groups is None else column(groups, "speaker")
-    check_consistent_length(clips, y, speakers)
-    return clips, y, speakers
+    return labelled(X, y, groups)
 
 
 def refuse_shared(first: Iterable[Any], second: Iterable[Any]) -> None:

@@ -112,9 +112,7 @@ def ua_interval(
     """
     n = len(counts_by_speaker)
     values = _resampled_ua(_drawn(n, n_resamples, seed), counts_by_speaker)
-    reach = _reach(values, n, level)
-    found = ua(counts_by_speaker.sum(axis=0))
-    return max(found - reach, 0.0), min(found + reach, 1.0)
+    return _around(ua(counts_by_speaker.sum(axis=0)), values, n, level, least=0)
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,7 @@ def ua_difference(
     drawn = _drawn(len(first), n_resamples, seed)
     values = _resampled_ua(drawn, second) - _resampled_ua(drawn, first)
     found = ua(second.sum(axis=0)) - ua(first.sum(axis=0))
-    reach = _reach(values, len(first), level)
-    interval = max(found - reach, -1.0), min(found + reach, 1.0)
+    interval = _around(found, values, len(first), level, least=-1)
     return Difference(found, interval, _p(found, first, second, n_resamples, seed))
 
 
@@ -195,11 +192,14 @@ def _ua_of(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return values
 
 
-def _reach(values: npt.NDArray[np.float64], n: int, level: float) -> float:
-    """How far an interval reaches to either side, of what draws of ``n`` speakers gave."""
+def _around(
+    found: float, values: npt.NDArray[np.float64], n: int, level: float, *, least: float
+) -> tuple[float, float]:
+    """Student's interval around what was found, of ``values`` that draws of ``n`` speakers gave; ``least`` to 1."""
     from scipy.special import stdtrit  # not at the top: scores are told without it
 
-    return float(stdtrit(n - 1, (1 + level) / 2) * np.sqrt(n / (n - 1)) * np.nanstd(values))
+    reach = float(stdtrit(n - 1, (1 + level) / 2) * np.sqrt(n / (n - 1)) * np.nanstd(values))
+    return max(found - reach, least), min(found + reach, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

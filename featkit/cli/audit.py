@@ -63,7 +63,7 @@ def audit(
 
 def _joined(corpus: Corpus, data: Sequence[str], test: Sequence[str]) -> tuple[Corpus, Any]:
     """Both corpora and their fold. Speaker 03 of one published corpus is not speaker 03 of another."""
-    from featkit.audit.run import joined, marked
+    from featkit.audit import joined, marked
     from featkit.corpus import read_corpora
     from featkit.datasets import open_dataset
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import Once, jobs_option, leak_option, live, option, pad_option
-from featkit.cli.recipes import plan_fields, recipe_options
+from featkit.cli.common import Once, corpus_of, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.recipes import CV_AND_TEST, plan_fields, recipe_options
 from featkit.errors import DataError
 from featkit.tables import counted
 
@@ -52,7 +52,7 @@ def benchmark(
     flags = plan_fields(given) | {"data": tuple((one,) for one in data)}
     wanted = (read_plan(plan) if plan else Plan()).with_flags(**flags, allow_leakage=allow_leakage, pad_short=pad_short)
     if wanted.test and (given["cv"] or (wanted.cv != Plan().cv and not given["test"])):
-        raise click.UsageError("--cv has no meaning with --test: --data is learned from, and --test judged.")
+        raise click.UsageError(CV_AND_TEST)
     if not wanted.data:
         raise DataError("There is no corpus; name one with --data, or under data: in the plan.")
     results.mkdir(parents=True, exist_ok=True)
@@ -122,10 +122,9 @@ def _tell_unusable(failures: list[Failure]) -> None:
 
 def _asked(plan: Plan) -> list[Cell]:
     from featkit.benchmark.runner import cells
-    from featkit.corpus import read_corpora
 
-    test = read_corpora(plan.test, progress=live()) if plan.test else None
-    corpora = [read_corpora(specs, progress=live()) for specs in plan.data]
+    test = corpus_of(plan.test) if plan.test else None
+    corpora = [corpus_of(specs) for specs in plan.data]
     return cells(corpora, plan.all_recipes(), plan.protocols(), test)
 
 

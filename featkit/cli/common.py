@@ -128,6 +128,16 @@ def live() -> bool:
     return sys.stderr.isatty()
 
 
+def corpus_of(data: Sequence[str]) -> Corpus:
+    """Read what ``--data`` or ``--test`` names, several as one, and tell what a person should know of it first."""
+    from featkit.corpus import read_corpora
+
+    corpus = read_corpora(data, progress=live())
+    for doubt in corpus.doubts:
+        click.echo(doubt, err=True)
+    return corpus
+
+
 def audio_files(paths: Iterable[Path]) -> list[Path]:
     """Files as they are named; folders by the audio files below them, sorted. One without any stands for itself."""
     from featkit.datasets.base import find_audio

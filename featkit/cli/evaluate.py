@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, Once, end, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import DATA_HELP, Once, corpus_of, end, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
 
 
@@ -34,17 +34,14 @@ def evaluate(
     featkit evaluate --data emodb:PATH --cv loso --cv random --allow-leakage
     featkit evaluate --data emodb:PATH --test ravdess:PATH
     """
-    if given["cv"] and given["test"]:
-        raise click.UsageError("--cv has no meaning with --test: --data is learned from, and --test judged.")
     from featkit.benchmark import Options, measured, report
     from featkit.benchmark.plan import Plan
-    from featkit.corpus import read_corpora
 
     plan = Plan(allow_leakage=allow_leakage, pad_short=pad_short).with_flags(**plan_fields(given))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-    corpus = read_corpora(data, progress=live())
-    test = read_corpora(plan.test, progress=live()) if plan.test else None
+    corpus = corpus_of(data)
+    test = corpus_of(plan.test) if plan.test else None
     options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
     rows, failures = measured(corpus, plan.all_recipes(), plan.protocols(), options, test)
     click.echo(report(rows))

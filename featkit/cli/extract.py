@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from featkit.cli.common import DATA_HELP, Once, finite, live, option, pad_option
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
-    from featkit.cli.inputs import Inputs
     from featkit.parts import Summary
 
 
@@ -83,11 +81,12 @@ def extract(
     if hop is not None and window is None:
         raise click.UsageError("--hop is the distance between windows; give their length with --window.")
     from featkit.bulk import extract_files
+    from featkit.cli.inputs import read_inputs
     from featkit.parts import Options
     from featkit.parts.cluster import on
     from featkit.store.merge import shard_name
 
-    inputs = _inputs(audio, data, null)
+    inputs = read_inputs(audio, data, null)
     if shard:
         inputs.shard(*shard)
         output = shard_name(output, shard)
@@ -107,27 +106,6 @@ def extract(
         click.echo(f"Stopped. What is done is kept beside {output}; the same command goes on from there.", err=True)
         click.get_current_context().exit(130)
     _tell(output, len(inputs.files), found)
-
-
-def _inputs(audio: Sequence[str], data: Sequence[str], null: bool) -> Inputs:
-    """Files of what was named, or of corpora, whose speakers are told with their corpus where there are several."""
-    from featkit.cli.inputs import Inputs, read_inputs
-
-    if len(data) < 2:
-        return read_inputs(audio, data[0] if data else None, null)
-    from featkit.corpus import read_corpora
-
-    corpus = read_corpora(data, progress=live())
-    if corpus.extractor is not None:
-        raise DataError(f"{corpus.name} holds features; name the corpora with the recordings.")
-    n = len(corpus.files)
-    told = zip(*(column.tolist() if column is not None else [None] * n
-                 for column in (corpus.labels, corpus.speakers, corpus.texts)), strict=True)  # fmt: skip
-    notes = dict(zip(corpus.files, told, strict=True))
-    if len(notes) < n:
-        again = next(file for file, times in Counter(corpus.files).items() if times > 1)
-        raise DataError(f"'{again}' stands in two of the corpora; a table has one label for a file: name one of them.")
-    return Inputs(list(corpus.files), notes, corpus.synthetic)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from featkit.cli.common import (
     SET_HELP,
     Once,
     augment_option,
+    corpus_of,
     cv_option,
     end,
     hush_joblib,
@@ -101,7 +102,6 @@ def fit(
         if path.suffix not in (".csv", ".png", ".svg", ".pdf"):
             raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
     from featkit.benchmark.recipe import Recipe
-    from featkit.corpus import read_corpora
     from featkit.evaluation import evaluate
     from featkit.export import require_place
     from featkit.files import require_writable
@@ -111,7 +111,7 @@ def fit(
     for path in history:
         require_writable(path)
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
-    corpus = read_corpora(data, progress=live())
+    corpus = corpus_of(data)
     if scored:
         require_speakers(corpus.speakers, allow_leakage)
     classifier = recipe.on(corpus).classifier()

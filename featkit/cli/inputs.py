@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from featkit.cli.common import corpus_of
 from featkit.errors import DataError
 
 Notes: TypeAlias = dict[str, tuple[str | None, str | None, str | None]]
@@ -27,16 +28,26 @@ class Inputs:
     notes: Notes = field(default_factory=dict)
     synthetic: bool = False
 
-    def add_corpus(self, spec: str) -> None:
-        """Take the clips of ``emodb:PATH``, a folder of emotions or a manifest."""
-        from featkit.datasets import open_dataset
+    def add_corpus(self, *specs: str) -> None:
+        """Take the clips of ``emodb:PATH``, a folder of emotions or a manifest, or of several joined.
 
-        dataset = open_dataset(spec)
-        for clip in dataset.clips():
-            path = str(clip.path)
-            self.files.append(path)
-            self.notes[path] = (clip.label, clip.speaker, clip.text)
-        self.synthetic |= dataset.synthetic
+        Raises
+        ------
+        DataError
+            It is not found or a feature table, or a file stands in two of them.
+        """
+        corpus = corpus_of(specs)
+        if corpus.extractor is not None:
+            raise DataError(f"{corpus.name} holds features; name the corpora with the recordings.")
+        unknown = [None] * len(corpus.files)
+        columns = (corpus.labels, corpus.speakers, corpus.texts)
+        about = zip(*(unknown if column is None else column.tolist() for column in columns), strict=True)
+        for file, known in zip(corpus.files, about, strict=True):
+            if len(specs) > 1 and file in self.notes:
+                raise DataError(f"'{file}' stands in two of the corpora; a table has one label for a file: name one.")
+            self.files.append(file)
+            self.notes[file] = known
+        self.synthetic |= corpus.synthetic
 
     def shard(self, k: int, n: int) -> None:
         """Keep the ``k``-th of ``n`` shards. A file stays in its shard, whatever others come or go."""
@@ -44,8 +55,8 @@ class Inputs:
         self.notes = {path: self.notes[path] for path in self.files if path in self.notes}
 
 
-def read_inputs(names: Sequence[str], data: str | None, null: bool) -> Inputs:
-    """Files of what was named: files, folders, patterns, manifests, ``-`` for a list on standard input; or a corpus.
+def read_inputs(names: Sequence[str], data: Sequence[str], null: bool) -> Inputs:
+    """Files of what was named: files, folders, patterns, manifests, ``-`` for a list on standard input; or corpora.
 
     Raises
     ------
@@ -53,8 +64,8 @@ def read_inputs(names: Sequence[str], data: str | None, null: bool) -> Inputs:
         A folder or pattern holds no file, or the corpus is not found.
     """
     inputs = Inputs()
-    if data is not None:
-        inputs.add_corpus(data)
+    if data:
+        inputs.add_corpus(*data)
     for name in names:
         if name == "-":
             inputs.files += _listed(null)

@@ -68,8 +68,13 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+CV_AND_TEST = "--cv has no meaning with --test: --data is learned from, and --test judged."
+
+
 def plan_fields(given: dict[str, Any]) -> dict[str, Any]:
     """What those options were given, as fields of a `featkit.benchmark.plan.Plan`."""
+    if given["cv"] and given["test"]:
+        raise click.UsageError(CV_AND_TEST)
     nothing = {"none": None}
     words = {name: tuple(nothing.get(word, word) for word in given[name]) for name in ("augment", "normalise")}
     return {name: given[name] for name in ("features", "backend", "preset", "copies", "tune", "seed", "cv", "test")} | {

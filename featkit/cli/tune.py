@@ -12,6 +12,7 @@ from featkit.cli.common import (
     Once,
     augment_option,
     copies_option,
+    corpus_of,
     data_option,
     end,
     folds,
@@ -70,12 +71,11 @@ def tune(
     from featkit import tuning
     from featkit.backend import Backend, find_backend
     from featkit.classifier import SERClassifier
-    from featkit.corpus import read_corpora
     from featkit.protocols import require_speakers
 
     values = tuning.read_space(space)
     chosen = find_backend(backend)
-    corpus = read_corpora([data], progress=live())
+    corpus = corpus_of([data])
     require_speakers(corpus.speakers, allow_leakage)
     classifier = SERClassifier(
         features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from featkit.cli.common import Once, jobs_option, live, option
+from featkit.cli.common import Once, corpus_of, jobs_option, live, option
 from featkit.errors import DataError
 
 
@@ -25,15 +25,14 @@ def verify(row: str, data: tuple[str, ...], test: tuple[str, ...], jobs: int) ->
     from featkit.benchmark.compare import verify as judge
     from featkit.benchmark.rows import find_row
     from featkit.benchmark.runner import Options, measured
-    from featkit.corpus import read_corpora
     from featkit.tables import percent
 
     kept = find_row(row)
     if bool(test) != (kept.protocol.cv == "across"):
         raise DataError(f"The row is {'' if not test else 'not '}of a test across corpora; "
                         f"{'name the second with --test' if not test else 'leave out --test'}.")  # fmt: skip
-    corpus = read_corpora(data, progress=live())
-    other = read_corpora(test, progress=live()) if test else None
+    corpus = corpus_of(data)
+    other = corpus_of(test) if test else None
     (again,), _ = measured(corpus, [kept.recipe], [kept.protocol], Options(n_jobs=jobs, progress=live()), other)
     found = judge(kept, again)
     told = [f"UA {percent(one.evaluation.ua, one.evaluation.ua_interval)}" for one in (kept, again)]

@@ -105,6 +105,8 @@ class Dataset(ABC):
     """What ``featkit data download`` may fetch; empty where a person must ask for the corpus."""
     synthetic: ClassVar[bool] = False
     """True where the recordings are not of people; every score shown on them says so."""
+    doubt: str | None = None
+    """What the owner of a copy should be asked, once its clips have been read."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)

@@ -70,8 +70,6 @@ class Manifest(Dataset):
     licence = "that of the recordings"
     citation = ""
     url = ""
-    doubt: str | None = None
-    """What the owner of the table should be asked, once it has been read."""
 
     def clips(self) -> Iterator[Clip]:
         """Yield the clips in the order of the rows. Raises `DataError` before the first if any row is wrong."""

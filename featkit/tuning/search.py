@@ -11,13 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_consistent_length
 from tqdm import tqdm
 
-from featkit.classifier import SERClassifier, column
+from featkit.classifier import SERClassifier, labelled
 from featkit.errors import DataError, FeatkitError
 from featkit.evaluation import evaluate
-from featkit.extraction import clip_list
 from featkit.features.base import Features
 from featkit.protocols import require_speakers, split
 from featkit.tables import percent
@@ -106,9 +104,7 @@ def tune(
     """
     if not isinstance(classifier, SERClassifier):
         raise DataError(f"tune takes an SERClassifier, not a {type(classifier).__name__}.")
-    clips, y = clip_list(X), column(y, "label")
-    speakers = None if groups is None else column(groups, "speaker")
-    check_consistent_length(clips, y, speakers)
+    clips, y, speakers = labelled(X, y, groups)
     require_speakers(speakers, allow_leakage)
     _, protocol = split(y, speakers, cv, allow_leakage, seed)  # data that no trial can be judged on are no trial
     tried = plan(classifier, space, n_trials, seed)
