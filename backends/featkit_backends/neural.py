@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from featkit.backend import Backend, Float, clip_weights, speaker_folds
 from featkit.errors import DataError
-from featkit.graph import GraphBuilder, convert_module
+from featkit.graph import GraphBuilder
 from featkit_backends import training
 from featkit_backends.batches import Clips, Plan, scaled
 from featkit_backends.frames import Centred, Frames, clips_of
+from featkit_backends.networks import Ensemble, add_network, add_segments
 from featkit_backends.standardise import Standardiser
 
 
@@ -235,7 +235,7 @@ class NeuralBackend(Backend):
                 # Twice: onnxruntime's sum over thousands of frames rounds, and the second mean is that of the rest.
                 x = g.op("Sub", x, g.op("ReduceMean", x, g.ints(1), keepdims=1))
             x = self.standardise_.add(g, x)
-        x, count = (x, None) if self._segment is None else _add_segments(g, x, self._segment, dims)
+        x, count = (x, None) if self._segment is None else add_segments(g, x, self._segment, dims)
         proba = g.op("Softmax", self._add_module(g, x), axis=1)
         if count is not None:
             per_clip = g.op("Reshape", proba, g.op("Concat", g.ints(-1), count, g.ints(classes), axis=0))
@@ -268,7 +268,7 @@ class NeuralBackend(Backend):
     def _add_module(self, g: GraphBuilder, x: str) -> str:
         """The fitted network in evaluation mode as nodes: (batch, time, dims) -> logits (batch, classes)."""
         members = self.module_.members if isinstance(self.module_, Ensemble) else [self.module_]
-        logits = [_add_network(g, x, member, self.n_features_in_) for member in members]
+        logits = [add_network(g, x, member, self.n_features_in_) for member in members]
         if len(logits) == 1:
             return logits[0]
         mean = g.op("Mean", *(g.op("Softmax", each, axis=1) for each in logits))
@@ -332,62 +332,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "crop": (10, _MANY), "segment": (10, _MANY), "ensemble": (1, 100), "mask_time": (0, _MANY),
     "mask_dims": (0, _MANY), "mixup": (0, 100),
 }  # fmt: skip
-
-
-class Ensemble(nn.Module):
-    """Networks that answer as one: the logarithm of their mean probability. In training each answers for itself."""
-
-    def __init__(self, members: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def parameter_groups(self, decay: float) -> list[dict[str, Any]]:
-        """Those of every member."""
-        return [group for member in self.members for group in training.parameter_groups(member, decay)]
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, time, dims) -> (batch, classes); in training (members * batch, classes)."""
-        logits = [member(x, lengths) for member in self.members]
-        if self.training:
-            return torch.cat(logits)
-        return torch.stack([torch.log_softmax(each, dim=1) for each in logits]).logsumexp(0) - math.log(len(logits))
-
-
-class _WithoutLengths(nn.Module):
-    """A network as an exported graph sees it: no clip is padded."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: Tensor) -> Tensor:
-        lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
-        logits: Tensor = self.module(x, lengths)
-        return logits
-
-
-def _add_network(g: GraphBuilder, x: str, network: nn.Module, dims: int) -> str:
-    """By its own ``add`` where it has one, else by torch's exporter."""
-    add = getattr(network, "add", None)
-    if add is not None:
-        return str(add(g, x))
-    example = np.random.default_rng(0).standard_normal((2, 101, dims), np.float32)
-    return g.include(convert_module(_WithoutLengths(network), example, "logits"), x)
-
-
-def _add_segments(g: GraphBuilder, x: str, segment: int, dims: int) -> tuple[str, str]:
-    """`featkit_backends.batches.segments` as nodes. (batch, time, dims) -> (batch * n, length, dims) and [n]."""
-    one = g.ints(1)
-    time = g.op("Shape", x, start=1, end=2)
-    length = g.op("Min", time, g.ints(segment))
-    n = g.op("Max", g.op("Div", g.op("Add", time, g.ints(segment - 2)), g.ints(segment)), one)
-    zero, step = g.constant(0, np.int64), g.constant(1, np.int64)
-    room = g.op("Mul", g.op("Range", zero, g.op("Squeeze", n), step), g.op("Sub", time, length))
-    starts = g.op("Div", room, g.op("Max", g.op("Sub", n, one), one))
-    inside = g.op("Range", zero, g.op("Squeeze", length), step)
-    places = g.op("Add", g.op("Unsqueeze", starts, one), inside)
-    cut = g.op("Gather", x, places, axis=1)  # (batch, n, length, dims)
-    return str(g.op("Reshape", cut, g.op("Concat", g.ints(-1), length, g.ints(dims), axis=0))), str(n)
 
 
 def _device(name: str) -> torch.device:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from featkit.backend import Float
 from featkit.errors import DataError, FeatureError
 from featkit.features import wav2vec2
+from featkit.features.pretrained import Above
 from featkit.graph import GraphBuilder, convert_module
 from featkit_backends.frames import Frames
 from featkit_backends.layers import Head, add_linear, mask
@@ -132,7 +133,7 @@ class _AsTheyAre(Standardiser):
 class _Encoder(nn.Module):
     """The last layers of the encoder, as transformers runs them."""
 
-    def __init__(self, above: wav2vec2.Above, lr: float) -> None:
+    def __init__(self, above: Above, lr: float) -> None:
         super().__init__()
         self.layers, self.norm = above
         self.lr = lr

@@ -25,7 +25,7 @@ import featkit
 from featkit import SERClassifier, tune
 from featkit.cli import cli
 from featkit.errors import DataError, FeatureError, ModelError
-from featkit.features import wav2vec2 as module
+from featkit.features import pretrained as module
 from featkit.features.wav2vec2 import Wav2Vec2 as HiddenStates
 from featkit.graph import run, session
 

@@ -24,7 +24,7 @@ import featkit
 from featkit import SERClassifier, extract, plugins
 from featkit.errors import AudioError, FeatureError, PluginError
 from featkit.features import find_extractor
-from featkit.features import wav2vec2 as module
+from featkit.features import pretrained as module
 from featkit.features.base import Fusion, extractor_from_spec, hash_spec
 from featkit.features.mfcc import MFCC39
 from featkit.features.wav2vec2 import Wav2Vec2
@@ -165,7 +165,7 @@ def test_each_thread_computes_on_one_core_and_leaves_the_setting_as_it_was(model
 
     def work():
         before = torch.get_num_threads()
-        with module._one_thread():
+        with module.one_thread():
             seen.append(torch.get_num_threads())
         seen.append(torch.get_num_threads() - before)
 
@@ -468,6 +468,7 @@ def test_a_repository_of_pickles_is_refused(hub, monkeypatch, tmp_path, models):
 
 def test_a_missing_package_gives_the_pip_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.delitem(sys.modules, "featkit.features.wav2vec2")
+    for name in ("pretrained", "wav2vec2"):
+        monkeypatch.delitem(sys.modules, f"featkit.features.{name}")
     with pytest.raises(PluginError, match=re.escape("pip install 'featkit[wav2vec2]'")):
         find_extractor("wav2vec2")
