@@ -20,6 +20,7 @@ from featkit.deploy.clips import Clips
 from featkit.deploy.source import Source, scratch
 from featkit.errors import ExportError
 from featkit.graph import quiet
+from featkit.muted import muted
 
 Bits = Literal["dynamic", "full"]
 
@@ -162,11 +163,5 @@ def _told(what: str) -> Iterator[None]:
 @contextmanager
 def _muted() -> Iterator[None]:
     """Nothing of what converters and interpreters tell of themselves, not even what their C++ writes."""
-    with quiet("root"), open(os.devnull, "w") as nowhere:
-        kept = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with quiet("root"), muted:
+        yield

@@ -5,7 +5,8 @@ A package for where models run: numpy, soxr and the runtime; sounddevice only on
 
 from featkit.stream.gate import EnergyGate
 from featkit.stream.microphone import Microphone, list_devices
-from featkit.stream.recogniser import Event, LiveRecogniser, Segment, sliding
+from featkit.stream.offline import Segment, sliding
+from featkit.stream.recogniser import Event, LiveRecogniser
 from featkit.stream.sources import Block, recognise, replay
 
 __all__ = [

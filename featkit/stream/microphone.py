@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import io
-import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +17,7 @@ import numpy.typing as npt
 
 from featkit.audio import SAMPLE_RATE
 from featkit.errors import AudioError
+from featkit.muted import muted
 from featkit.plugins import missing
 from featkit.stream.sources import Block
 
@@ -120,7 +118,7 @@ class Microphone:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_quiet)  # until it is closed: what happens to a device is printed at any time
+            stack.enter_context(muted)  # until it is closed: what happens to a device is printed at any time
             _within(_OPENING, self._open)
             self._until_closed = stack.pop_all()
         return self
@@ -304,60 +302,10 @@ def _about(sd: Any, device: str | int | None) -> dict[str, Any]:
 
 def _sounddevice() -> Any:
     try:
-        with _quiet:
+        with muted:
             import sounddevice
     except ModuleNotFoundError as error:
         raise missing(error, "microphone") from None
     except OSError:
         raise AudioError(f"The microphone needs the library PortAudio, which is not installed: {_INSTALL}.") from None
     return sounddevice
-
-
-class _Quiet:
-    """Keeps what ALSA, JACK and PortAudio print out of the terminal, while entered; what matters comes as exceptions.
-
-    They write to file descriptor 2 itself, so that leads nowhere meanwhile, and Python's ``sys.stderr`` to where it
-    led. May be entered again, also by other threads: the last one out puts everything back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._kept: tuple[int, Any] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._kept = _led_away()
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside or self._kept is None:
-                return
-            (descriptor, stderr), self._kept = self._kept, None
-            if sys.stderr is not stderr:
-                sys.stderr.close()
-                sys.stderr = stderr
-            os.dup2(descriptor, 2)
-            os.close(descriptor)
-
-
-def _led_away() -> tuple[int, Any] | None:
-    """Lead file descriptor 2 to nowhere. -> a copy of it, and the ``sys.stderr`` there was."""
-    ours = sys.stderr
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no stderr to protect
-        return None
-    if isinstance(ours, io.TextIOWrapper) and ours is sys.__stderr__:
-        ours.flush()
-        sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, encoding=ours.encoding, errors="backslashreplace")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
-    return kept, ours
-
-
-_quiet = _Quiet()

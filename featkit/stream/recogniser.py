@@ -12,14 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from featkit.audio import RATES, SAMPLE_RATE, Wave, check_wave, to_wave
-from featkit.errors import AudioError, FeatureError, ModelError
-from featkit.runtime import SPEAKER_PRIOR, Model
+from featkit.errors import AudioError
+from featkit.runtime import Model
+from featkit.stream.offline import SILENCE, answerer, judged
 from featkit.stream.resampling import Resampler
 from featkit.stream.smoothing import Probabilities, Smoother, Smoothing
-from featkit.stream.windows import Windows, bounds, n_samples
-
-SILENCE = "silence"
-"""Reason of a window without a label: there is no voice in it."""
+from featkit.stream.windows import Windows, n_samples
 
 UNSURE = "not sure"
 """Reason of a window without a label: no emotion reaches the threshold."""
@@ -28,26 +26,6 @@ LOST = "gap"
 """Reason of the last event of a stream that ends in lost sound: there is no window."""
 
 _PIECE = 1 << 14  # samples at 16 000 Hz
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """What a model says of one window of a wave.
-
-    Attributes
-    ----------
-    start, end
-        Seconds.
-    probabilities
-        (classes,), or None where there is no answer.
-    reason
-        Why there is none: "silence", or what the model said; else None.
-    """
-
-    start: float
-    end: float
-    probabilities: Probabilities | None
-    reason: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +104,7 @@ class LiveRecogniser:
     Windows of ``window`` seconds begin every ``hop`` seconds, the first once a whole one is there. None is padded: when
     the stream ends, or is broken by a gap, the last window is the one that ends at its last sample, and a sound shorter
     than a window is judged as it is. Probabilities are those of the model on the same samples of the whole recording,
-    bit by bit, whatever the blocks (`sliding` gives them offline).
+    bit by bit, whatever the blocks (`featkit.stream.sliding` gives them offline).
 
     ``push`` answers every window at once. A consumer that must not fall behind instead calls ``feed`` for all that has
     come and ``answer`` while there are ``pending`` windows; of those, only the newest ``backlog`` are kept.
@@ -175,7 +153,7 @@ class LiveRecogniser:
         if backlog is not None and backlog < 1:
             raise AudioError(f"backlog is the number of windows that may wait, 1 or more; it is {backlog}.")
         length, step = n_samples(window, hop)
-        self._answer = _answerer(model, length, step)
+        self._answer = answerer(model, length, step)
         self.labels = tuple(model.labels)
         self._smoother = Smoother(self.labels, smoothing, votes, threshold, hysteresis)
         self._gate = gate
@@ -353,68 +331,7 @@ class LiveRecogniser:
         if self._gate is not None and not self._gate(wave):
             found: tuple[Probabilities | None, str | None] = None, SILENCE
         else:
-            found = _judged(self._answer, wave)
+            found = judged(self._answer, wave)
         if found[1] == SILENCE:
             self._smoother.reset()
         return found
-
-
-def sliding(model: Model, wave: npt.ArrayLike, window: float = 3.0, hop: float = 0.5) -> list[Segment]:
-    """What a model says of the windows of a whole wave: offline what `LiveRecogniser` says of it live, bit by bit.
-
-    Parameters
-    ----------
-    model
-        From `featkit.load`. One with normalise="speaker" follows the wave as one speaker.
-    wave
-        (n_samples,) at 16 000 Hz, as `featkit.audio.load` gives it.
-    window, hop
-        Seconds. No window is padded: the last one ends at the last sample, and a wave shorter than a window is judged
-        as it is.
-
-    Returns
-    -------
-    One segment a window, in order of time.
-
-    Raises
-    ------
-    AudioError
-        The wave is no clip, or a setting makes no sense.
-    """
-    length, step = n_samples(window, hop)
-    samples = check_wave(wave, "the wave")
-    answer = _answerer(model, length, step)
-    return [
-        Segment(start / SAMPLE_RATE, stop / SAMPLE_RATE, *_judged(answer, samples[start:stop]))
-        for start, stop in bounds(samples.size, length, step)
-    ]
-
-
-def _answerer(model: Model, window: int, hop: int) -> Callable[[Wave], Probabilities]:
-    """The model as a function of one window."""
-    if not model.labels:
-        raise ModelError("The model knows no emotion (it has 0 classes); train it on at least two.")
-    shortest = model.recipe["min_samples"]
-    if window < shortest and not model.recipe["pad_short"]:
-        raise ModelError(
-            f"The window has {window} samples ({1000 * window / SAMPLE_RATE:.0f} ms) and the model needs {shortest} "
-            f"({1000 * shortest / SAMPLE_RATE:.0f} ms); make it longer."
-        )
-    if not model.normalise:
-        return lambda wave: model.predict_proba([wave])[0]
-    # Overlapping windows tell the same seconds again, so more of them make half a minute.
-    (member,) = model.recipe["members"]
-    return model.follow(prior=SPEAKER_PRIOR[member["view"]] * window / hop).predict_proba
-
-
-def _judged(answer: Callable[[Wave], Probabilities], wave: Wave) -> tuple[Probabilities | None, str | None]:
-    """Probabilities of a window, or the reason why there are none: one bad window does not end a stream."""
-    if not wave.any():
-        return None, SILENCE
-    try:
-        probabilities = answer(wave)
-    except (AudioError, FeatureError) as error:
-        return None, str(error).removeprefix("clip 0: ")
-    if not np.isfinite(probabilities).all():
-        return None, "the model gave probabilities that are not finite"
-    return probabilities, None

@@ -5,9 +5,6 @@ PortAudio is played by a stand-in here; test_recording.py records through a real
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -387,37 +384,3 @@ def test_devices_are_listed_with_the_default(stand: Stand) -> None:
         44_100,
         True,
     )
-
-
-# The terminal
-
-
-def test_what_libraries_print_is_kept_out_of_the_terminal_and_ours_is_not() -> None:
-    code = (
-        "import os, sys\n"
-        "from featkit.stream.microphone import _quiet\n"
-        "with _quiet:\n"
-        "    with _quiet: os.write(2, b'ALSA lib: noise')\n"
-        "    os.write(2, b'noise')\n"
-        "    print('ours ä', file=sys.stderr)\n"
-        "os.write(2, b'after')\n"
-        "assert sys.stderr is sys.__stderr__\n"
-    )
-    command = [sys.executable, "-X", "utf8", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
-    assert done.stderr == "ours ä\nafter"
-
-
-def test_where_there_is_no_stderr_nothing_is_led_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(descriptor: int) -> int:
-        raise OSError("Bad file descriptor")
-
-    monkeypatch.setattr(os, "dup", none)
-    with microphone._Quiet() as nothing:
-        assert nothing is None
-
-
-def test_a_stderr_that_is_no_terminal_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", kept := io.StringIO())
-    with microphone._Quiet():
-        assert sys.stderr is kept
