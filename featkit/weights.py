@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from featkit.classifier import SERClassifier
 
 _KEY = "featkit"
-_FORMAT = 1
+_FORMAT = 2
+_POPULATION = "population"
+"""The tensor beside the network's own: what the training speakers are like, of an estimator with normalise."""
 
 
 def save_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> None:
@@ -31,15 +33,19 @@ def save_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
         raise ModelError(f"{backend.name} is no network, so it has no weights; export it, or save it with joblib.")
     about = {
         "format": _FORMAT,
-        "labels": [str(label) for label in classifier.classes_],
+        "labels": classifier.classes_.tolist(),
         "features": classifier.extractor_.spec,
         "feature_hash": classifier.extractor_.spec_hash,
+        "normalise": classifier.normalise,
         "backend": backend.name,
         "settings": {key: _plain(value) for key, value in backend.get_params().items()},
         "data": classifier.data_,
     }
+    tensors = dict(backend.weights())
+    if classifier.normalise:
+        tensors[_POPULATION] = classifier.population_
     with replacing(Path(path)) as draft:
-        save_file(backend.weights(), draft, metadata={_KEY: json.dumps(about)})
+        save_file(tensors, draft, metadata={_KEY: json.dumps(about)})
 
 
 def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> None:
@@ -48,8 +54,8 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
     Raises
     ------
     ModelError
-        The file is missing, damaged or not featkit's, or is of another backend, other features or another
-        architecture than ``classifier``.
+        The file is missing, damaged or not featkit's, or is of another backend, other features, another ``normalise``
+        or another architecture than ``classifier``.
     """
     safe_open = _safetensors_open()
     path = Path(path)
@@ -66,11 +72,22 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
     if text is None:
         raise ModelError(f"{path}: holds weights, but not of featkit: its metadata has no entry '{_KEY}'.")
     about: dict[str, Any] = json.loads(text)
+    if about["format"] != _FORMAT:
+        raise ModelError(
+            f"{path}: has format {about['format']} and this featkit reads {_FORMAT}; save the weights again from the "
+            "estimator that they are of."
+        )
     if about["backend"] != backend.name or about["feature_hash"] != extractor.spec_hash:
         raise ModelError(
             f"{path}: was trained with {about['backend']} on {_name(about['features'])} ({about['feature_hash']}); "
             f"this estimator is {backend.name} on {extractor.name} ({extractor.spec_hash}). Give it the same parts."
         )
+    if about["normalise"] != classifier.normalise:
+        raise ModelError(
+            f"{path}: was trained with normalise={about['normalise']!r}, and this estimator has "
+            f"{classifier.normalise!r}. Give it the same."
+        )
+    population = tensors.pop(_POPULATION, None)
     try:
         backend.set_weights(tensors, np.array(about["labels"]))
     except (RuntimeError, KeyError) as error:  # torch's word for other names or shapes
@@ -86,6 +103,8 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
     classifier.extractor_, classifier.backend_ = extractor, backend
     classifier.classes_, classifier.data_ = backend.classes_, about["data"]
     classifier.check_clips_ = []
+    if population is not None:
+        classifier.population_ = population
 
 
 def _name(spec: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from speech import NETWORKS, fitted, small, speech
 
-from featkit import SERClassifier
+from featkit import SERClassifier, load
 from featkit.errors import ModelError
 
 
@@ -24,6 +24,42 @@ def test_what_is_loaded_answers_as_what_was_saved(name: str, tmp_path: Path) -> 
     np.testing.assert_array_equal(again.predict_proba(speech().waves), clf.predict_proba(speech().waves))
     assert again.classes_.tolist() == clf.classes_.tolist()
     assert again.export(tmp_path / "model.onnx").max_difference < 1e-5
+
+
+def test_a_network_that_knows_the_speaker_comes_back_with_what_it_knows_of_the_training_speakers(
+    tmp_path: Path,
+) -> None:
+    data = speech()
+    clf = SERClassifier("mfcc39", small("cnn_lstm"), normalise="speaker").fit(
+        data.waves, data.labels, groups=data.speakers
+    )
+    clf.save_weights(tmp_path / "w.safetensors")
+    again = SERClassifier("mfcc39", small("cnn_lstm"), normalise="speaker").load_weights(tmp_path / "w.safetensors")
+    expected = clf.predict_proba(data.waves, data.speakers)
+    np.testing.assert_array_equal(again.predict_proba(data.waves, data.speakers), expected)
+    assert again.export(tmp_path / "again.onnx").max_difference < 1e-5
+    clf.export(tmp_path / "model.onnx")
+    followed = [load(tmp_path / name).follow().predict_proba(data.waves[0]) for name in ("model.onnx", "again.onnx")]
+    np.testing.assert_array_equal(*followed)
+
+
+def test_classes_keep_their_type(tmp_path: Path) -> None:
+    waves = speech().waves[:8]
+    clf = SERClassifier("mfcc39", small("cnn_lstm")).fit(waves, [3, 7] * 4)
+    clf.save_weights(tmp_path / "w.safetensors")
+    again = SERClassifier("mfcc39", small("cnn_lstm")).load_weights(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(again.classes_, [3, 7], strict=True)
+
+
+@pytest.mark.parametrize(("trained", "loaded"), [("speaker", None), (None, "speaker")])
+def test_another_normalisation_is_refused(trained: Any, loaded: Any, tmp_path: Path) -> None:
+    data = speech()
+    clf = SERClassifier("mfcc39", small("cnn_lstm"), normalise=trained).fit(
+        data.waves, data.labels, groups=data.speakers
+    )
+    clf.save_weights(tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=f"trained with normalise={trained!r}, and this estimator has {loaded!r}"):
+        SERClassifier("mfcc39", small("cnn_lstm"), normalise=loaded).load_weights(tmp_path / "w.safetensors")
 
 
 def test_torch_reads_the_file_and_training_goes_on_there(tmp_path: Path) -> None:
@@ -68,6 +104,9 @@ def test_files_that_are_no_weights_of_featkit_are_refused(tmp_path: Path) -> Non
         clf.load_weights(path)
     path.write_bytes(b"no tensors")
     with pytest.raises(ModelError, match=r"w\.safetensors: is damaged or not a safetensors file"):
+        clf.load_weights(path)
+    safetensors.numpy.save_file({"a": np.zeros(2)}, path, metadata={"featkit": '{"format": 1}'})
+    with pytest.raises(ModelError, match=r"has format 1 and this featkit reads 2; save the weights again"):
         clf.load_weights(path)
     safetensors.numpy.save_file({"a": np.zeros(2)}, path)
     with pytest.raises(ModelError, match=r"holds weights, but not of featkit"):
