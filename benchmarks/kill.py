@@ -106,7 +106,7 @@ class Trial:
     def judge(self) -> str:
         """Whether the table is what a clean run makes."""
         left = sorted(path.name for path in self.output.parent.iterdir())
-        same = self.output.read_bytes() == self.clean and left == ["f.failures.csv", "f.parquet"]
+        same = self.output.read_bytes() == self.clean and left == ["f.parquet", "f.parquet.failures.csv"]
         return "the same" if same else "WRONG"
 
     def ended(self, by: int, times: int) -> Counter[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from featkit.tuning import TunedClassifier, Tuning, tune
     from featkit.voting import SERVoting
 
+    __version__: str
+
 _HOMES = {
     "SERClassifier": "featkit.classifier",
     "Evaluation": "featkit.evaluation",
@@ -46,6 +48,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # looked up where it is asked for: nothing else needs it
+        from importlib.metadata import version
+
+        return version("featkit")
     if name not in _HOMES:
         raise AttributeError(f"module 'featkit' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

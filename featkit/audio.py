@@ -259,6 +259,11 @@ def as_wave(clip: Any, where: str) -> Wave:
             f"{where}: is a tuple; a clip is a path or a wave at 16 000 Hz, which featkit.audio.to_wave(samples, rate) "
             "makes."
         )
+    if isinstance(clip, bytes | bytearray | memoryview) or hasattr(clip, "read"):
+        raise AudioError(
+            f"{where}: is {type(clip).__name__}, the content of a file, of which featkit.audio.decode(content) makes "
+            "a wave."
+        )
     return check_wave(clip, where)
 
 

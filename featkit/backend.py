@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from featkit.errors import DataError, PluginError
 from featkit.features.base import FeatureExtractor, View
 
 Float = npt.NDArray[np.float32]
+Space: TypeAlias = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
+"""Values by setting; several such where a setting has a meaning beside some values of others alone."""
 
 
 class Backend(ClassifierMixin, BaseEstimator, ABC):
@@ -28,7 +30,7 @@ class Backend(ClassifierMixin, BaseEstimator, ABC):
     """Equals the entry-point name."""
     consumes: ClassVar[View]
     """The view it reads: "functionals" (X is (n, dims)) or "frames" (X is a list of (time, dims))."""
-    space: ClassVar[Mapping[str, Sequence[Any]]] = MappingProxyType({})
+    space: ClassVar[Space] = MappingProxyType({})
     """Settings worth searching, with the values worth trying: where `featkit.tune` looks. Empty: nothing to search."""
 
     @property

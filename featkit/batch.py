@@ -109,7 +109,7 @@ def predict_files(
         Paths; the table has their order.
     output
         ``out.parquet`` or ``out.csv``: file, label, a probability an emotion, seconds, quality (the flags of
-        `featkit.quality`), bytes, mtime_ns. Files that gave no row stand in ``out.failures.csv``.
+        `featkit.quality`), bytes, mtime_ns. Files that gave no row stand in ``out.parquet.failures.csv``.
     window, hop
         Seconds. With a window, ``out.segments.parquet`` tells of the windows of every file, those of
         `featkit.stream.sliding`, and a file's probabilities are their mean. Default of ``hop``: the window.
@@ -135,10 +135,6 @@ def predict_files(
         )
     if clash := _RESERVED & set(ready.labels):
         raise ModelError(f"{path}: calls an emotion '{min(clash)}', which is a column of the table; rename it.")
-    table = Path(output)
-    other = table.with_suffix(".csv" if table.suffix == ".parquet" else ".parquet")
-    if other.exists():
-        raise DataError(f"{other}: is there, and tables of one name share their lists of failures; use another name.")
     windows = None if window is None else (float(window), float(window if hop is None else hop))
     if windows:
         sliding(ready, np.ones(1, np.float32), *windows)  # settings that make no sense are told before the first file

@@ -24,6 +24,7 @@ from featkit.parts import FileError, Notes, Options, Summary, reading_stage, run
 from featkit.quality import flags
 from featkit.store.copies import copy_table
 from featkit.store.layout import NOTED, Layout
+from featkit.store.marks import is_copy
 from featkit.store.table import COPIES, settings_of
 from featkit.stream.windows import bounds, n_samples
 
@@ -97,7 +98,7 @@ def extract_files(
         Paths; the table has their order.
     output
         ``out.parquet``: file, start, end (seconds), label, speaker, text, sha256, quality, bytes, mtime_ns, then a
-        column for each functional, or one of frames. Files that gave no row stand in ``out.failures.csv``.
+        column for each functional, or one of frames. Files that gave no row stand in ``out.parquet.failures.csv``.
         ``out.csv``, ``out.arff`` and ``out.npz`` are copies of ``out.parquet``, which stays beside them.
     features
         Name of a set, names joined by ``+``, or an extractor that is installed as a plug-in.
@@ -118,7 +119,7 @@ def extract_files(
     Raises
     ------
     DataError
-        As `featkit.parts.run` does.
+        As `featkit.parts.run` does, or another file stands where a copy is to be.
     FeatkitError
         The set is not known, not installed, or set up in a way that makes no sense.
     """
@@ -127,6 +128,8 @@ def extract_files(
         raise DataError(f"{path}: tables of features are *.parquet, *.csv, *.arff or *.npz.")
     if view == "frames" and path.suffix in (".csv", ".arff"):
         raise DataError(f"{path}: {path.suffix[1:].upper()} holds no frames; name the file *.parquet or *.npz.")
+    if path.suffix in COPIES and path.exists() and not is_copy(path) and not (options and options.overwrite):
+        raise DataError(f"{path}: is there and not of this command; name another output, or say --overwrite.")
     extractor, windows = find_extractor(features), None
     if window is not None:
         windows = (float(window), float(window if hop is None else hop))

@@ -26,7 +26,8 @@ def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
     """A recipe in words, a line each: input, output, features, backend and its settings, data, scores, licence."""
     members = recipe["members"]
     wave = (
-        f"waveform (batch, samples) float32, mono, {recipe['sample_rate']} Hz, at least {recipe['min_samples']} samples"
+        f"wave (batch, samples) float32: mono, {recipe['sample_rate']} Hz, −1 to 1, at least {recipe['min_samples']} "
+        "samples"
     )
     normalised = " in deviations from each speaker's mean" if members[0]["normalise"] else ""
     given = [wave if name == "wave" else f"{name}{normalised} (computed by featkit)" for name in inputs]
@@ -70,10 +71,10 @@ def model_card(
         )
     table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
     told = "\n".join(f"- {limit}" for limit in limits(recipe))
+    asked = f"{_contract(recipe, inputs)}## Use\n\n{_use(recipe, inputs, file)}"
     return (
         f"{CARD_HEAD}{file}\n\nSpeech emotion recognition: {', '.join(recipe['labels'])}.\n\n| | |\n|---|---|\n"
-        f"{table}\n\n{_per_class(recipe)}## Limits\n\n{told}\n\n## Use\n\n```python\nfrom featkit import load\n\n"
-        f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
+        f"{table}\n\n{_per_class(recipe)}## Limits\n\n{told}\n\n{asked}"
     )
 
 
@@ -176,6 +177,55 @@ def limits(recipe: dict[str, Any]) -> list[str]:
     if (recipe["scores"] or {}).get("synthetic"):
         told.append("It was trained on SYNTHETIC speech: it shows that the program runs and knows nothing of people.")
     return told
+
+
+RECORDING = (
+    "Record without echo cancelling, noise suppression and gain control where the system lets you: the model has heard "
+    "none of them. Do not ask it about silence."
+)
+"""How an app should hear."""
+
+
+def in_and_out(rows: dict[str, str]) -> str:
+    """A section: what goes into a graph and what comes out, by name."""
+    table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
+    return f"## In and out\n\n| | |\n|---|---|\n{table}\n\n{RECORDING}\n"
+
+
+def _contract(recipe: dict[str, Any], inputs: list[str]) -> str:
+    """For those who ask the graph themselves, without featkit."""
+    if inputs != ["wave"]:
+        return ""
+    sound = f"mono, {recipe['sample_rate']} Hz, −1 to 1 (16-bit samples divided by 32768)"
+    labels = recipe["labels"]
+    rows = {
+        "input `wave`": f"`float32 [batch, samples]`: {sound}, {recipe['min_samples']} samples at least. Clips of a "
+        "batch have one length: ask clips of other lengths one by one, for silence behind a clip counts as speech",
+        "output `label`": '`string [batch]`: the most probable one; "" where the wave is none',
+        "output `probabilities`": f"`float32 [batch, {len(labels)}]`: in the order {', '.join(labels)}; NaN where a "
+        "sample is no number or the clip is too short",
+        "form": "ONNX, operator set 18 (ai.onnx.ml 3), IR version 8. The metadata entry `featkit` holds all that this "
+        "card tells, as JSON",
+    }
+    return f"{in_and_out(rows)}\n"
+
+
+def _use(recipe: dict[str, Any], inputs: list[str], file: str) -> str:
+    ours = (
+        "```python\nfrom featkit import load  # resamples, mixes, and refuses what is no clip\n\n"
+        f'model = load("{file}")\nprint(model.predict(["clip.wav"]{_speakers(recipe)}))\n```\n'
+    )
+    if inputs != ["wave"]:
+        return ours
+    return f"{ours}\nor without featkit:\n\n```python\n{ONNXRUNTIME.replace('FILE', file)}```\n"
+
+
+ONNXRUNTIME = """\
+import onnxruntime
+
+session = onnxruntime.InferenceSession("FILE")
+label, probabilities = session.run(None, {"wave": wave[None]})  # wave: (n_samples,) float32, mono, 16 000 Hz
+"""
 
 
 def _speakers(recipe: dict[str, Any]) -> str:

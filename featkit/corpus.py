@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from featkit.datasets.twins import twins
 from featkit.errors import DataError, FeatureError
 from featkit.extraction import Failure, extract_all
 from featkit.features.base import FeatureExtractor, Features, View, extractor_from_spec
+from featkit.settings import differing
 from featkit.store import FeatureTable, is_table, read_table
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Corpus:
     """Why entries are no clips; only where it was read leniently."""
     shared: tuple[str, str] | None = None
     """Two files of equal content in two of the corpora that were joined: their speakers are in both."""
+    namesakes: tuple[str, ...] = ()
+    """Names of speakers in two of the manifests that were joined: they count as different people."""
 
     def extracted(
         self, classifier: Recogniser, *, n_jobs: int | None = None, progress: bool = False
@@ -83,10 +87,6 @@ class Corpus:
             self.files, self.labels.tolist(), speakers, texts, self.clips, names, self.extractor.spec, self.synthetic
         )
 
-    def shared_with(self, other: Corpus) -> tuple[str, str] | None:
-        """A recording that stands in both, by its name here and there; None where there is none."""
-        return twins([self.files, other.files])
-
     def only(self, places: npt.NDArray[Any] | Sequence[int]) -> Corpus:
         """The clips at ``places``, in that order."""
         return replace(
@@ -107,7 +107,8 @@ class Corpus:
         for member in classifier.members():
             asked = member.parts()[0]
             if asked.spec_hash != held.spec_hash:
-                settings = " of other settings" if asked.name == held.name else ""
+                other = differing(asked.spec, held.spec)
+                settings = f" of other settings ({other})" if asked.name == held.name else ""
                 raise FeatureError(
                     f"{self.name} holds {held.name} {self.clips[0].view}{settings}, not {asked.name}. Extract them "
                     "again with the same settings, or leave out --features."
@@ -135,12 +136,21 @@ def read_corpora(specs: Sequence[str], progress: bool = False, *, lenient: bool 
 def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
     if len({corpus.extractor and corpus.extractor.spec_hash for corpus in corpora}) > 1:
         raise DataError(
-            f"Feature tables of other sets, or of tables and recordings, cannot be merged: {', '.join(specs)}."
+            f"Feature tables of other sets, or of tables and recordings, cannot be merged: {', '.join(specs)}"
+            f"{_unlike(corpora, specs)}."
         )
     names = [corpus.name for corpus in corpora]
     names = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
-    shared = twins([corpus.files for corpus in corpora])
+    found = twins([corpus.files for corpus in corpora])
+    shared = found and (corpora[found[0][0]].files[found[0][1]], corpora[found[1][0]].files[found[1][1]])
+    namesakes = _namesakes(corpora, specs)
     doubts = [doubt for corpus in corpora for doubt in corpus.doubts]
+    if namesakes and not shared:
+        more = f" and {len(namesakes) - 1} more" if len(namesakes) > 1 else ""
+        doubts.append(
+            f"Two manifests have speakers of one name ('{namesakes[0]}'{more}), who count as different people. If they "
+            "are the same, list all clips in one manifest."
+        )
     if shared:
         doubts.append(
             f"The same recording stands in two of the corpora, as '{shared[0]}' and '{shared[1]}': its speaker is in "
@@ -159,7 +169,28 @@ def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
         tuple(doubts),
         tuple(reason for corpus in corpora for reason in corpus.left_out),
         shared,
+        namesakes,
     )
+
+
+def _namesakes(corpora: Sequence[Corpus], specs: Sequence[str]) -> tuple[str, ...]:
+    """Names of speakers in two of the manifests. Speaker 03 of a published corpus is nobody's speaker 03."""
+    if any(corpus.speakers is None for corpus in corpora) or corpora[0].extractor is not None:
+        return ()
+    own = [
+        corpus.speakers for corpus, spec in zip(corpora, specs, strict=True) if open_dataset(spec).name == "manifest"
+    ]
+    times = Counter(name for speakers in own for name in set(speakers.tolist()))  # type: ignore[union-attr]
+    return tuple(sorted(name for name, n in times.items() if n > 1))
+
+
+def _unlike(corpora: Sequence[Corpus], specs: Sequence[str]) -> str:
+    """The first table that is not made as the first of all, and by what setting."""
+    first = corpora[0].extractor
+    for spec, held in zip(specs, (corpus.extractor for corpus in corpora), strict=True):
+        if first and held and held.spec_hash != first.spec_hash:
+            return f" ({spec}: {differing(held.spec, first.spec)})"
+    return ""
 
 
 def _told_with(names: Sequence[str], columns: Sequence[Strings | None]) -> Strings | None:

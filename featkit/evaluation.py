@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,10 +17,14 @@ from tqdm import tqdm
 
 from featkit import importance as shares
 from featkit import metrics
+from featkit.audio import name_of
 from featkit.classifier import Recogniser, column, labelled, same_length
+from featkit.datasets.twins import twins
 from featkit.errors import DataError
+from featkit.features.base import Bundle, Features
 from featkit.protocols import CV, LEAKS, PERMUTED, Pair, Places, split
 from featkit.tables import percent
+from featkit.workers import results
 
 __all__ = ["Evaluation", "evaluate", "evaluate_across"]
 
@@ -244,14 +248,14 @@ def evaluate_across(
     Raises
     ------
     DataError
-        The corpora share fewer than two emotions, or a file stands in both.
+        The corpora share fewer than two emotions, or a recording stands in both, under whatever name.
     """
     parts = [_checked(classifier, X, y, groups), _checked(classifier, X_test, y_test, groups_test)]
-    refuse_shared(parts[0][0], parts[1][0])
     shared = np.intersect1d(parts[0][1], parts[1][1])
     if len(shared) < 2:
         heard, asked = (", ".join(map(str, np.unique(labels))) for _, labels, _ in parts)
         raise DataError(f"{names[0]} ({heard}) and {names[1]} ({asked}) share fewer than two emotions.")
+    refuse_shared(parts[0][0], parts[1][0], names)
     told, kept = [], []
     for name, (clips, labels, speakers) in zip(names, parts, strict=True):
         keep = np.flatnonzero(np.isin(labels, shared))
@@ -292,12 +296,25 @@ def _checked(
     return labelled(X, y, groups)
 
 
-def refuse_shared(first: Iterable[Any], second: Iterable[Any]) -> None:
-    """Raise `DataError` where a file stands in both, by whatever path."""
+def refuse_shared(first: Sequence[Any], second: Sequence[Any], names: tuple[str, str]) -> None:
+    """Raise `DataError` where a clip of the corpus ``names[0]`` stands in the other too, under whatever name."""
     files = {os.path.realpath(clip) for clip in first if isinstance(clip, str | os.PathLike)}
     for clip in second:
         if isinstance(clip, str | os.PathLike) and os.path.realpath(clip) in files:
             raise DataError(f"'{os.fspath(clip)}' stands in both corpora; what is judged must not be learned from.")
+    if found := twins([list(map(_content, first)), list(map(_content, second))]):
+        heard, judged = (name_of(clips[j], j) for clips, (_, j) in zip((first, second), found, strict=True))
+        raise DataError(
+            f"'{judged}' of {names[1]} is the same recording as '{heard}' of {names[0]}; what is judged must not be "
+            "learned from. featkit audit with the same --data and --test finds all such copies."
+        )
+
+
+def _content(clip: Any) -> Any:
+    """What tells a clip from others: its file, its samples, or the features that were made of it."""
+    if isinstance(clip, Bundle):
+        clip = clip.parts[0]
+    return clip.values if isinstance(clip, Features) else clip
 
 
 def _counted(name: str, n: int, dropped: int, labels: npt.NDArray[Any], shared: npt.NDArray[Any]) -> str:
@@ -332,10 +349,11 @@ def _judged(
     chosen: list[str] = []
     cpu_seconds = 0.0
     more = {"seed": seed} if importance else {}
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_run_fold)(classifier, clips, y, speakers, train, test, **more) for train, test in folds
+    runs = results(
+        Parallel(n_jobs=n_jobs, return_as="generator"),
+        (delayed(_run_fold)(classifier, clips, y, speakers, train, test, **more) for train, test in folds),
     )
-    bar = tqdm(results, total=len(folds), desc=protocol, unit="fold", disable=not progress, leave=False)
+    bar = tqdm(runs, total=len(folds), desc=protocol, unit="fold", disable=not progress, leave=False)
     for (_, test), fold in zip(folds, bar, strict=True):
         probabilities[np.ix_(test, np.searchsorted(labels, fold.classes))] = fold.probabilities
         predictions[test] = fold.classes[fold.probabilities.argmax(axis=1)]

@@ -26,10 +26,14 @@ from featkit.files import require_writable, write_all, writing
 from featkit.graph import GraphBuilder, session
 from featkit.modelfile import canary
 from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY, open_model
+from featkit.modelfile.seal import SEAL_KEY, sealed
 from featkit.runtime import Model, parts_of
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
+
+UNCHECKED = "unchecked"
+"""Name, in the graph, of the probabilities before it is looked whether the wave is one."""
 
 TOLERANCE = 1e-4
 """Largest difference of a probability that is allowed between the exported and the trained model."""
@@ -59,7 +63,8 @@ def export(
 
     The input is the waveform (batch, samples) at 16 000 Hz where the features are a graph, else the feature view that
     the backend reads; of several members each has its own. The outputs are ``label`` (batch,) and ``probabilities``
-    (batch, classes). The metadata entry "featkit" holds the recipe as JSON. With ``normalise="speaker"`` the input are
+    (batch, classes). A wave with a sample that is no number, or shorter than the features need, has the label "" and
+    probabilities NaN. The metadata entry "featkit" holds the recipe as JSON. With ``normalise="speaker"`` the input are
     features that the runtime has normalised, and a third output ``population`` (2, dims) tells mean and deviation over
     the training clips.
 
@@ -96,14 +101,15 @@ def export(
     if odd := [label for label in labels if not label.isprintable()]:
         raise ExportError(f"The label {odd[0]!r} has characters that cannot be shown; rename it and train again.")
     fronts = _fronts(members)
-    model = _assemble(members, fronts, labels)
+    shortest = max(member.extractor_.min_samples for member in members)
+    model = _assemble(members, fronts, labels, shortest)
     licences = {member.extractor_.licence for member in members if member.extractor_.licence}
     recipe: dict[str, Any] = {
         "format": RECIPE_FORMAT,
         "featkit_version": _version(),
         "labels": labels,
         "sample_rate": SAMPLE_RATE,
-        "min_samples": max(member.extractor_.min_samples for member in members),
+        "min_samples": shortest,
         "pad_short": all(member.pad_short for member in members),
         "members": [_told(member, front) for member, front in zip(members, fronts, strict=True)],
         "data": members[0].data_ | ({"corpora": list(corpora)} if corpora else {}),
@@ -115,7 +121,7 @@ def export(
     onnx.checker.check_model(model)
     made = renew_canary(model)
 
-    content = model.SerializeToString()
+    content = as_file(model)
     # Training files that were moved since are no obstacle; clips that are named now must be there.
     checked = [clip for clip in members[0].check_clips_ if not _gone(clip)] if clips is None else clip_list(clips)
     checked = checked or _made_speech()
@@ -146,15 +152,27 @@ def renew_canary(model: onnx.ModelProto) -> Model:
 def with_form(content: bytes, form: dict[str, str]) -> bytes:
     """An exported model that also tells, as "form" of its recipe, what it was made of."""
     model = onnx.ModelProto.FromString(content)
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    _set_recipe(model, json.loads(entries[RECIPE_KEY]) | {"form": form})
-    return bytes(model.SerializeToString())
+    _set_recipe(model, json.loads(_entries(model)[RECIPE_KEY]) | {"form": form})
+    return as_file(model)
+
+
+def as_file(model: onnx.ModelProto) -> bytes:
+    """A graph with its recipe as the bytes of a file, in which `featkit.load` finds any damage.
+
+    For one that was changed on purpose: `renew_canary` comes first.
+    """
+    onnx.helper.set_model_props(model, _entries(model))
+    return sealed(model.SerializeToString())
 
 
 def _set_recipe(model: onnx.ModelProto, recipe: dict[str, Any]) -> None:
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    entries[RECIPE_KEY] = json.dumps(recipe, sort_keys=True, default=_plain)
-    onnx.helper.set_model_props(model, entries)
+    told = json.dumps(recipe, sort_keys=True, default=_plain)
+    onnx.helper.set_model_props(model, _entries(model) | {RECIPE_KEY: told})
+
+
+def _entries(model: onnx.ModelProto) -> dict[str, str]:
+    """The metadata, without the seal of the file that the model was read from."""
+    return {entry.key: entry.value for entry in model.metadata_props if entry.key != SEAL_KEY}
 
 
 def require_place(path: Path) -> None:
@@ -225,7 +243,9 @@ def _told(member: SERClassifier, front: _Front) -> dict[str, Any]:
     }
 
 
-def _assemble(members: Sequence[SERClassifier], fronts: Sequence[_Front], labels: list[str]) -> onnx.ModelProto:
+def _assemble(
+    members: Sequence[SERClassifier], fronts: Sequence[_Front], labels: list[str], shortest: int
+) -> onnx.ModelProto:  # fmt: skip
     g = GraphBuilder("featkit")
     wave = g.input("wave", ["batch", "samples"]) if any(front.graph is not None for front in fronts) else ""
     values: dict[int, str] = {}  # by front: what two members read is computed once
@@ -240,12 +260,27 @@ def _assemble(members: Sequence[SERClassifier], fronts: Sequence[_Front], labels
         probabilities.append(g.include(back, values[id(front)]))
     mean = probabilities[0] if len(members) == 1 else g.op("Mean", *probabilities)
     index = g.op("ArgMax", mean, axis=1, keepdims=0)
-    label = g.op("Gather", g.constant(np.array(labels, dtype=object), object), index, axis=0)
+    label = g.op("Gather", _texts(g, labels), index, axis=0)
+    if wave:
+        flaw = _flaw(g, wave, shortest)
+        mean = g.op("Add", g.named(mean, UNCHECKED), flaw)
+        label = g.op("Where", g.op("IsNaN", g.op("Squeeze", flaw, g.ints(1))), _texts(g, [""]), label)
     g.output(label, "label", ["batch"], TensorProto.STRING)
     g.output(mean, "probabilities", ["batch", len(labels)])
     if members[0].normalise:
         g.output(g.constant(members[0].population_), "population", members[0].population_.shape)
     return g.model()
+
+
+def _flaw(g: GraphBuilder, wave: str, shortest: int) -> str:
+    """(batch, 1): 0, or NaN where a sample is no number or the wave is too short. Most networks would answer anyway."""
+    enough = g.op("GreaterOrEqual", g.op("Shape", wave, start=1, end=2), g.ints(shortest))
+    nothing = g.op("Mul", g.op("ReduceSum", wave, g.ints(1), keepdims=1), g.constant(0.0))
+    return str(g.op("Div", nothing, g.op("Cast", enough, to=TensorProto.FLOAT)))
+
+
+def _texts(g: GraphBuilder, texts: list[str]) -> str:
+    return g.constant(np.array(texts, dtype=object), object)
 
 
 def _prove(classifier: Recogniser, model: Model, clips: list[Any]) -> float:

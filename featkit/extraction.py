@@ -15,7 +15,8 @@ from tqdm import tqdm
 from featkit.audio import SAMPLE_RATE, as_wave, name_of
 from featkit.augment import Augment
 from featkit.errors import AudioError, DataError, FeatkitError, FeatureError
-from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor
+from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor, known_spec
+from featkit.settings import differing
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def extract_one(
     if clip.spec_hash != extractor.spec_hash:
         raise FeatureError(
             f"{where}: these features have specification {clip.spec_hash}; {extractor.name} with these settings is "
-            f"{extractor.spec_hash}. Extract them again with the same settings."
+            f"{extractor.spec_hash} ({differing(extractor.spec, known_spec(clip.spec_hash))}). Extract them again with "
+            "the same settings."
         )
     if clip.view != view:
         raise FeatureError(f"{where}: these are {clip.view}; the backend reads {view}. Extract view='{view}'.")

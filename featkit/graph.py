@@ -58,8 +58,13 @@ class GraphBuilder:
 
     def output(self, value: str, name: str, shape: Shape, kind: int = TensorProto.FLOAT) -> None:
         """Declare ``value`` as the output called ``name``."""
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self.named(value, name)
         self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    def named(self, value: str, name: str) -> str:
+        """The same value under a name by which others find it."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        return name
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
         """Put numbers into the graph."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from featkit.errors import PluginError
@@ -15,6 +16,42 @@ from featkit.errors import PluginError
 Kind: TypeAlias = Literal["features", "backends", "datasets"]
 
 _NOUN: dict[Kind, str] = {"features": "feature set", "backends": "backend", "datasets": "corpus"}
+# What a plug-in, or the one that does most nearly the same, is called elsewhere: small letters, without other signs.
+_ELSEWHERE: dict[Kind, dict[str, str]] = {
+    "features": {
+        "opensmile": "egemaps",
+        "mel": "logmel",
+        "fbank": "logmel",
+        "melspectrogram": "logmel",
+        "spectrogram": "logmel",
+        "hubert": "wav2vec2",
+        "wavlm": "wav2vec2",
+        "xlsr": "wav2vec2",
+    },
+    "backends": {
+        "rf": "xgboost",
+        "randomforest": "xgboost",
+        "lightgbm": "xgboost",
+        "lgbm": "xgboost",
+        "logistic": "linear",
+        "logisticregression": "linear",
+        "logreg": "linear",
+        "cnn": "cnn_lstm",
+        "rnn": "cnn_lstm",
+        "gru": "cnn_lstm",
+        "bilstm": "cnn_lstm",
+        "crnn": "cnn_lstm",
+        "dnn": "mlp",
+        "nn": "mlp",
+        "xvector": "tdnn",
+        "ecapa": "tdnn",
+        "ecapatdnn": "tdnn",
+        "gmm": "fisher",
+        "hubert": "wav2vec2",
+        "wavlm": "wav2vec2",
+    },
+    "datasets": {},
+}
 # Which extra of featkit brings a module that a built-in plug-in needs.
 _EXTRAS = {
     "opensmile": "opensmile",
@@ -66,7 +103,7 @@ def find(kind: Kind, name: str) -> Any:
     if name not in points:
         others = [_NOUN[other] for other in _NOUN if other != kind and name in installed(other)]
         hint = f" '{name}' is a {others[0]}: are they the wrong way round?" if others else ""
-        raise PluginError(unknown(_NOUN[kind], name, points) + hint)
+        raise PluginError(unknown(_NOUN[kind], name, points, elsewhere=_ELSEWHERE[kind]) + hint)
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
@@ -136,19 +173,31 @@ def _value(text: str, setting: ast.keyword) -> Any:
         raise PluginError(f"'{text}': the value of {setting.arg} is neither a word, a number nor a tuple.") from None
 
 
-def unknown(noun: str, name: str, names: Iterable[str], heading: str = "Installed") -> str:
+def unknown(
+    noun: str, name: str, names: Iterable[str], heading: str = "Installed",
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> str:  # fmt: skip
     """Message for a name that is not there, with the nearest one that is.
+
+    ``elsewhere`` holds what the names are called elsewhere, in small letters without other signs.
 
     Examples
     --------
     >>> unknown("backend", "smv", ["svm", "xgboost"])
     "No backend is named 'smv'. Did you mean 'svm'? Installed: svm, xgboost."
+    >>> unknown("backend", "Random-Forest", ["svm", "xgboost"], elsewhere={"randomforest": "xgboost"})
+    "No backend is named 'Random-Forest'. The nearest is 'xgboost'. Installed: svm, xgboost."
     """
     names = list(names)
+    same = elsewhere.get("".join(filter(str.isalnum, name.lower())))
+    hint = f" The nearest is '{same}'." if same in names else _near(name, names)
+    return f"No {noun} is named '{name}'.{hint} {heading}: {', '.join(names) or 'none'}."
+
+
+def _near(name: str, names: list[str]) -> str:
     written = {other.lower(): other for other in reversed(names)}
     near = difflib.get_close_matches(name.lower(), written, n=1)
-    hint = f" Did you mean '{written[near[0]]}'?" if near else ""
-    return f"No {noun} is named '{name}'.{hint} {heading}: {', '.join(names) or 'none'}."
+    return f" Did you mean '{written[near[0]]}'?" if near else ""
 
 
 def missing(error: ModuleNotFoundError, what: str, plugin: str = "") -> PluginError:

@@ -21,6 +21,7 @@ from featkit.modelfile import canary
 from featkit.modelfile.recipe import Opened, open_model
 from featkit.modelfile.session import file_content, reason, time_limit, told
 from featkit.normalise import RunningSpeaker, standardised, statistics_of
+from featkit.settings import differing
 
 SPEAKER_PRIOR = {"frames": 3_000, "functionals": 10}
 """How many frames or clips the training speakers count for beside a new voice: half a minute of speech."""
@@ -40,6 +41,9 @@ class Model:
     quantised
         Whether its graph computes in 8 bits.
     """
+
+    _file: Path | None = None
+    """Where it was read from; None where it was made of bytes."""
 
     def __init__(self, opened: Opened, *, check: bool = True) -> None:
         name = opened.name
@@ -155,6 +159,15 @@ class Model:
         rows = [self._run({key: standardised(value, about[who])}, where) for (where, _), value, who in judged]
         return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the name of its file, which the process that unpickles it reads and checks again."""
+        if self._file is None:
+            raise ModelError(
+                "A model that was made of bytes cannot be pickled; pickle the bytes, and call Model.of in the other "
+                "process."
+            )
+        return load, (self._file,)
+
     def __repr__(self) -> str:
         backends = "+".join(member["backend"]["name"] for member in self.recipe["members"])
         return f"<featkit model: {', '.join(self.inputs)} -> {backends} -> {', '.join(self.labels)}>"
@@ -196,9 +209,10 @@ class _Reader:
         except (AttributeError, FeatureError) as error:
             raise ModelError(f"{name}: {told(error, 500)}") from None
         if installed != member["feature_hash"]:
+            other = differing(self._extractor.spec, member["features"])
             raise ModelError(
                 f"{name}: was trained on {self._extractor.name} with specification {member['feature_hash']}; "
-                f"the installed one is {installed}. Install the featkit and plug-in versions it "
+                f"the installed one is {installed} ({other}). Install the featkit and plug-in versions it "
                 f"was trained with (featkit {recipe['featkit_version']}), or train again."
             )
         self._view: View = member["view"]
@@ -221,7 +235,11 @@ def load(path: str | os.PathLike[str]) -> Model:
     PluginError
         Its features need a package that is not installed.
     """
-    return Model.of(file_content(Path(path)), str(path))
+    if isinstance(path, bytes | bytearray | memoryview):
+        raise ModelError("featkit.load reads a file by its name; of bytes Model.of(content, name) makes the model.")
+    model = Model.of(file_content(Path(path)), str(path))
+    model._file = Path(path).absolute()
+    return model
 
 
 def _named(clips: Any) -> Iterator[tuple[str, Any]]:

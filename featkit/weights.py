@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from featkit import plugins
 from featkit.errors import ModelError
 from featkit.files import replacing
+from featkit.settings import differing
 
 if TYPE_CHECKING:
     from featkit.classifier import SERClassifier
@@ -77,10 +78,13 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
             f"{path}: has format {about['format']} and this featkit reads {_FORMAT}; save the weights again from the "
             "estimator that they are of."
         )
-    if about["backend"] != backend.name or about["feature_hash"] != extractor.spec_hash:
+    same = about["feature_hash"] == extractor.spec_hash
+    if about["backend"] != backend.name or not same:
+        other = "" if same else f": {differing(extractor.spec, about['features'])}"
         raise ModelError(
             f"{path}: was trained with {about['backend']} on {_name(about['features'])} ({about['feature_hash']}); "
-            f"this estimator is {backend.name} on {extractor.name} ({extractor.spec_hash}). Give it the same parts."
+            f"this estimator is {backend.name} on {extractor.name} ({extractor.spec_hash}){other}. Give it the same "
+            "parts."
         )
     if about["normalise"] != classifier.normalise:
         raise ModelError(

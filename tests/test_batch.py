@@ -18,6 +18,7 @@ from featkit import SERClassifier, load
 from featkit.audio import load as load_audio
 from featkit.audio import read
 from featkit.batch import Predict, predict_files
+from featkit.bulk import extract_files
 from featkit.errors import AudioError, DataError, ModelError
 from featkit.parts import SETTINGS_KEY, FileError, Options
 from featkit.quality import flags
@@ -39,10 +40,12 @@ def files(tmp_path: Path) -> list[str]:
     return [write_wav(tmp_path / "a" / f"{i}.wav", wave) for i, wave in enumerate(waves)]
 
 
-def test_tables_of_one_name_are_refused(model: Path, files: list[Path], tmp_path: Path) -> None:
-    predict_files(model, files[:1], tmp_path / "o.csv")
-    with pytest.raises(DataError, match=r"o\.csv: is there, and tables of one name share their lists of failures"):
-        predict_files(model, files[:1], tmp_path / "o.parquet")
+def test_tables_of_one_name_keep_their_own_lists_of_failures(model: Path, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").touch()
+    predict_files(model, [tmp_path / "bad.wav", files[0]], tmp_path / "o.csv")
+    extract_files([tmp_path / "gone.wav", files[0]], tmp_path / "o.parquet")
+    for table, name in (("o.csv", "bad.wav"), ("o.parquet", "gone.wav")):
+        assert pd.read_csv(tmp_path / f"{table}.failures.csv")["file"].tolist() == [str(tmp_path / name)]
 
 
 def test_a_table_of_windows_that_is_gone_is_told(model: Path, files: list[Path], tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_each_failure_has_its_stage_a_reason_and_a_hint(tmp_path: Path, model: P
     names = ["text", "empty", "silent", "short", "missing"]
     found = predict_files(model, [*files, *(folder / f"{name}.wav" for name in names)], tmp_path / "o.parquet")
     assert (found.done, found.failed) == (4, 5)
-    failures = pd.read_csv(tmp_path / "o.failures.csv", keep_default_na=False)
+    failures = pd.read_csv(tmp_path / "o.parquet.failures.csv", keep_default_na=False)
     assert failures["stage"].tolist() == ["decode", "open", "decode", "features", "open"]
     assert failures["reason"].str.contains(str(folder)).sum() == 0
     assert "is text, not audio" in failures["reason"][0]
@@ -146,7 +149,7 @@ def test_a_pipe_is_a_failure_and_nobody_waits_for_it(model: Path, tmp_path: Path
     os.mkfifo(tmp_path / "fifo.wav")
     found = predict_files(model, [tmp_path / "fifo.wav"], tmp_path / "o.parquet")
     assert found.failures == [f"{tmp_path}/fifo.wav: is not a regular file, not an audio file"]
-    assert pd.read_csv(tmp_path / "o.failures.csv")["stage"].tolist() == ["open"]
+    assert pd.read_csv(tmp_path / "o.parquet.failures.csv")["stage"].tolist() == ["open"]
 
 
 def test_a_file_of_which_no_window_can_be_judged_is_a_failure(model: Path, tmp_path: Path) -> None:
@@ -171,9 +174,9 @@ def test_another_model_is_not_mixed_in(tmp_path: Path, model: Path, files: list[
     other = tmp_path / "other.onnx"
     SERClassifier().fit(speech().waves[:12], speech().labels[:12], groups=speech().speakers[:12]).export(other)
     predict_files(model, files[:2], tmp_path / "o.parquet")
-    with pytest.raises(DataError, match=r"o\.parquet: was made with other settings: model [0-9a-f]{12}…, now "):
+    with pytest.raises(DataError, match=r"o\.parquet: was made with other settings: model is [0-9a-f]{12}… here and "):
         predict_files(other, files, tmp_path / "o.parquet")
-    with pytest.raises(DataError, match=r"settings: hop none, now 0\.5, window none, now 1\.0\. Give the same ones"):
+    with pytest.raises(DataError, match=r"settings: hop is 0\.5 here and none there, window is 1"):
         predict_files(model, files, tmp_path / "o.parquet", window=1.0, hop=0.5)
     assert predict_files(model, files, tmp_path / "o.parquet").skipped == 2
 

@@ -116,7 +116,7 @@ def test_each_failure_has_its_stage(tmp_path: Path, files: list[str]) -> None:
     names = [str(tmp_path / f"{name}.wav") for name in ("text", "empty", "short", "none")]
     found = bulk([*files, *names], tmp_path / "o.parquet")
     assert (found.done, found.failed) == (5, 4)
-    failures = pd.read_csv(tmp_path / "o.failures.csv")
+    failures = pd.read_csv(tmp_path / "o.parquet.failures.csv")
     assert failures["file"].tolist() == names
     assert failures["stage"].tolist() == ["decode", "open", "features", "open"]
     assert bulk([*files, *names[2:3]], tmp_path / "p.parquet", pad_short=True).failed == 0
@@ -129,13 +129,24 @@ def test_features_that_fail_cost_their_file(files: list[str], monkeypatch: pytes
     assert (failed.value.stage, failed.value.hint) == ("features", "drop the clip")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".arff", ".npz"])
+def test_a_copy_takes_the_place_of_no_other_file(tmp_path: Path, files: list[str], suffix: str) -> None:
+    output = tmp_path / f"mine{suffix}"
+    output.write_text("file,label\na.wav,joy\n")
+    with pytest.raises(DataError, match=rf"mine\{suffix}: is there and not of this command; name another output"):
+        bulk(files, output)
+    assert [path.name for path in tmp_path.glob("mine*")] == [output.name]
+    for overwrite in (True, False):  # then it is a copy, and the same command goes on
+        bulk(files, output, overwrite=overwrite)
+
+
 def test_another_recipe_is_not_mixed_in(tmp_path: Path, files: list[str]) -> None:
     bulk(files, tmp_path / "o.parquet")
     for more, told in (
-        ({"features": "mfcc39:n_mels=30"}, "hash [0-9a-f]{16}, now"),
-        ({"window": 0.5}, r"hop none, now 0\.5, window none"),
-        ({"view": "frames"}, "view functionals, now frames"),
-        ({"pad_short": True}, "pad_short False, now True"),
+        ({"features": "mfcc39:n_mels=30"}, r"n_mels is 30 here and 40 there\. Give"),
+        ({"window": 0.5}, r"hop is 0\.5 here and none there, window is 0\.5 here"),
+        ({"view": "frames"}, "view is frames here and functionals there"),
+        ({"pad_short": True}, "pad_short is true here and false there"),
     ):
         with pytest.raises(DataError, match=rf"o\.parquet: was made with other settings: .*{told}"):
             bulk(files, tmp_path / "o.parquet", **more)  # type: ignore[arg-type]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from speech import extracted, speech
 
@@ -56,10 +59,28 @@ def test_of_features_that_know_no_recording_no_length_is_told(tmp_path: Path) ->
     assert window_caution(load(tmp_path / "model.onnx").recipe, 0.1) is None
 
 
+def test_what_goes_in_and_comes_out_is_what_the_graph_says(tmp_path: Path) -> None:
+    told = card(tmp_path, SERClassifier().fit(WAVES, LABELS)).partition("## In and out")[2]
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for kind, values in {"input": session.get_inputs(), "output": session.get_outputs()}.items():
+        for value in values:
+            number = value.type.removeprefix("tensor(").removesuffix(")").replace("float", "float32")
+            shape = f"{value.shape}".replace("'", "")
+            assert f"| {kind} `{value.name}` | `{number} {shape}`: " in told
+    assert "operator set 18 (ai.onnx.ml 3), IR version 8." in told
+    model = onnx.load(tmp_path / "model.onnx")
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 18, "ai.onnx.ml": 3}
+    assert model.ir_version == 8
+    example = told.rpartition("```python\n")[2].partition("```")[0].replace("model.onnx", f"{tmp_path / 'model.onnx'}")
+    names: dict[str, Any] = {"wave": WAVES[0]}
+    exec(example, names)
+    assert names["label"].tolist() == load(tmp_path / "model.onnx").predict([WAVES[0]]).tolist()
+
+
 def test_it_tells_size_latency_input_and_backend(tmp_path: Path) -> None:
     text = card(tmp_path, SERClassifier().fit(WAVES, LABELS))
     assert f"`model.onnx`, {(tmp_path / 'model.onnx').stat().st_size / 1000:.0f} kB" in text
-    assert "| input | waveform (batch, samples) float32, mono, 16000 Hz, at least 400 samples |" in text
+    assert "| input | wave (batch, samples) float32: mono, 16000 Hz, −1 to 1, at least 400 samples |" in text
     assert "| backend | svm |" in text
     assert " ms for a clip of 1." in text
     assert "Not measured: `featkit fit --evaluate`" in text

@@ -9,7 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from contextlib import suppress
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import joblib
@@ -20,6 +21,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from joblib.externals.loky import process_executor
 
+import featkit
 from featkit import SERClassifier, evaluate, load, presets
 from featkit.card import described
 from featkit.cli import cli
@@ -124,6 +126,148 @@ def test_the_module_runs_as_a_program() -> None:
     assert done.stdout.startswith("featkit 0.")
 
 
+def test_the_version_is_an_attribute_too_and_costs_nothing_where_it_is_not_asked_for() -> None:
+    assert run("--version").output == f"featkit {featkit.__version__}\n"
+    assert featkit.__version__ == version("featkit")
+    code = "import sys, featkit; sys.exit('importlib.metadata' in sys.modules)"
+    subprocess.run(
+        [sys.executable, "-S", "-c", code], check=True, env={"PYTHONPATH": str(Path(featkit.__file__).parents[1])}
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "--data", "x"], "No command is named 'train'. The nearest is 'fit'. Commands: extract, store, "),
+        (["Infer"], "No command is named 'Infer'. The nearest is 'predict'. Commands: "),
+        (["score"], "No command is named 'score'. The nearest is 'evaluate'. "),
+        (["convert"], "No command is named 'convert'. The nearest is 'export'. "),
+        (["listen"], "No command is named 'listen'. The nearest is 'stream'. "),
+        (["evalute"], "No command is named 'evalute'. Did you mean 'evaluate'? "),
+        (["transcribe"], "No command is named 'transcribe'. Commands: extract, "),
+        (["store", "inof"], "No command is named 'inof'. Did you mean 'info'? Commands: check, info, merge."),
+        (["data", "chek"], "No command is named 'chek'. Did you mean 'check'? Commands: "),
+        (["fit", "--bakend", "svm"], "No such option '--bakend'. Did you mean '--backend'?"),
+        (["--debgu"], "No such option '--debgu'. Did you mean '--debug'?"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_one(words: list[str], told: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert line.startswith(f"Error: {told}")
+
+
+def test_what_commands_are_called_elsewhere_leads_to_commands() -> None:
+    assert set(cli.elsewhere.values()) <= set(cli.commands)
+    assert not set(cli.elsewhere) & set(cli.commands)
+
+
+# --- standard output -----------------------------------------------------------------------------------------------
+
+ASKED = (["list"], ["--help"], ["--version"], ["fit", "--help"])
+
+
+def program(words: list[str], stdout: int, buffered: bool) -> subprocess.CompletedProcess[str]:
+    """The program with its standard output there; Python writes at once where it is not to buffer."""
+    env = os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "featkit", *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=env,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+def test_a_full_disk_behind_standard_output_is_one_line(words: list[str], buffered: bool) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = program(words, full.fileno(), buffered)
+    told = "Error: standard output could not be written (No space left on device).\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_predictions_that_cannot_be_printed_are_one_line(model: Path, corpus: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = program(["predict", str(model), str(corpus / "anger 0 0.wav")], full.fileno(), True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+def test_a_reader_that_has_had_enough_is_not_told_of(words: list[str], buffered: bool) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = program(words, writing, buffered)
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1), "120 would be Python's own failure at its end"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_standard_output_may_be_closed() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"'{sys.executable}' -m featkit --version >&-"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_line_of_the_list_is_wider_than_the_terminal(columns: int) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen([sys.executable, "-m", "featkit", "list"], stdout=theirs, env=env) as done:
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while block := os.read(ours, 4096):
+                text += block
+    os.close(ours)
+    lines = text.decode().splitlines()
+    assert done.returncode == 0
+    assert 50 < max(map(len, lines)) <= columns
+    plain = run("list").output
+    assert " ".join(" ".join(lines).split()) == " ".join(plain.split()), "folded, and nothing is lost"
+    assert max(map(len, plain.splitlines())) > 200, "a pipe is given whole lines"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tune", "benchmark", "data list", "info", "store info"])
+def test_tables_fit_a_terminal_and_are_whole_elsewhere(
+    command: str, model: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, list[object]] = {
+        "evaluate": ["--data", corpus / "manifest.csv", "--cv", "2", "--backend", "svm:kernel=linear,C=0.01"],
+        "tune": ["--data", corpus / "manifest.csv", "--cv", "2", "--trials", "2"],
+        "benchmark": ["--data", corpus / "manifest.csv", "--cv", "2", "--no-deploy", "-o", tmp_path],
+        "info": [model],
+        "store info": [tmp_path / "f.parquet"],
+    }
+    if command == "store info":
+        assert run("extract", corpus / "anger 0 0.wav", "-o", tmp_path / "f.parquet").exit_code == 0
+    asked = [*command.split(), *words.get(command, [])]
+    plain = run(*asked).output
+    for module in ("terminal", "data"):  # of which the package calls the command so
+        monkeypatch.setattr(sys.modules[f"featkit.cli.{module}"], "columns", lambda: 60)
+    told = run(*asked)
+    assert told.exit_code == 0, told.output
+    files = (str(tmp_path), str(model))  # names that are longer than the terminal stay whole
+    rows = [line for line in told.stdout.splitlines() if not any(name in line for name in files)]
+    assert max(map(len, rows)) <= 60 < max(map(len, plain.splitlines()))
+
+
 # --- fit, predict, info, export ------------------------------------------------------------------------------------
 
 
@@ -175,7 +319,7 @@ def test_predict_goes_on_after_a_bad_file_and_says_so(model: Path, bad: Path) ->
 def test_info_shows_the_recipe(model: Path) -> None:
     result = run("info", model)
     assert result.exit_code == 0
-    for text in ("waveform (batch, samples)", "mfcc39 functionals", "24 clips from 4 speakers", "WA ", "svm"):
+    for text in ("wave (batch, samples)", "mfcc39 functionals", "24 clips from 4 speakers", "WA ", "svm"):
         assert text in result.output
     assert json.loads(run("info", model, "--json").output) == load(model).recipe
 

@@ -169,3 +169,17 @@ def test_a_bad_file_costs_one_finding(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "there is no such file" in result.output
     assert np.sum([line.startswith("| error") for line in result.output.splitlines()]) == 1
+
+
+def test_no_row_is_wider_than_a_terminal_and_the_file_is_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--data", folder / "copy.csv", "--cv", "random:2", "-o", tmp_path / "found.md"]
+    plain = run(*words).output
+    assert max(map(len, plain.splitlines())) > 100
+    monkeypatch.setattr("featkit.cli.terminal.columns", lambda: 80)
+    told = run(*words).output
+    assert max(map(len, told.splitlines())) <= 80
+    assert "error    " in told
+    assert "2 clips have the same samples" in " ".join(told.split())
+    assert (tmp_path / "found.md").read_text(encoding="utf-8") == plain

@@ -145,6 +145,19 @@ def test_two_corpora_of_other_recordings_leak_nothing(manifest: Path, copied: Pa
     assert (result.stderr, "LEAK" in result.stdout) == ("", False)
 
 
+def test_speakers_of_one_name_in_two_manifests_are_told_once(manifest: Path, tmp_path: Path) -> None:
+    rows = [f"lab{i}.wav,{label},{who}" for i, (label, who) in enumerate([("anger", "s0"), ("sadness", "s1")])]
+    for name, wave in zip(("lab0.wav", "lab1.wav"), speech().waves, strict=False):
+        write_wav(tmp_path / name, 0.9 * wave)
+    (tmp_path / "lab.csv").write_text("\n".join(["file,label,speaker", *rows]) + "\n")
+    told = "('s0' and 1 more), who count as different people. If they are the same, list all clips in one manifest.\n"
+    result = run("evaluate", "--data", manifest, "--data", tmp_path / "lab.csv")
+    assert (result.exit_code, result.stderr) == (0, f"Two manifests have speakers of one name {told}")
+    assert "leave one of 6 speakers out" in result.stdout
+    found = run("audit", "--data", manifest, "--data", tmp_path / "lab.csv", "--check", "speakers")
+    assert "s0, s1: speakers of one name in two manifests, who count as different people" in found.stdout
+
+
 @pytest.mark.parametrize("command", ["evaluate", "benchmark"])
 def test_folds_have_no_meaning_beside_a_test_corpus(command: str, manifest: Path, tmp_path: Path) -> None:
     result = run(command, "--data", manifest, "--test", manifest, "--cv", "loso", "-o", tmp_path / "out")
@@ -211,7 +224,8 @@ def test_a_table_of_another_set_says_what_it_holds(manifest: Path, tmp_path: Pat
     assert result.exit_code == 1
     assert "feats.parquet holds mfcc39 functionals, not logmel. Extract them again with the same" in result.stderr
     other = run("evaluate", "--data", table, "--features", "mfcc39:n_mfcc=20")
-    assert "feats.parquet holds mfcc39 functionals of other settings, not mfcc39. Extract" in other.stderr
+    told = "holds mfcc39 functionals of other settings (n_mfcc is 20 here and 13 there), not mfcc39. Extract"
+    assert told in other.stderr
 
 
 # --- benchmark -------------------------------------------------------------------------------------------------------

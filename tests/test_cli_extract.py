@@ -154,7 +154,8 @@ def test_bad_files_are_counted_and_some_are_shown(tmp_path: Path, clips: Path) -
     assert result.stdout.splitlines()[-1] == f"{tmp_path}/o.parquet: 3 done, 12 failed, 0 skipped"
     lines = result.stderr.splitlines()
     assert lines[:2] == ["12 of 15 files could not be used:", f"  {clips}/00.wav: the file is empty (0 bytes)"]
-    assert lines[-2:] == ["  … and 2 more", f"{tmp_path}/o.failures.csv has them all; --retry-failed tries them again."]
+    told = f"{tmp_path}/o.parquet.failures.csv has them all; --retry-failed tries them again."
+    assert lines[-2:] == ["  … and 2 more", told]
     write_wav(clips / "00.wav", speech().waves[7])
     again = extract(clips, "-o", tmp_path / "o.parquet", "--retry-failed")
     assert again.stdout.endswith("1 done, 11 failed, 3 skipped\n")
@@ -240,7 +241,7 @@ def test_merged_shards_are_the_table_of_one_run(tmp_path: Path, shards: list[Pat
     result = run("store", "merge", *shards[::-1], "-o", tmp_path / "m.parquet")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/m.parquet: 24 files of 3 tables, 1 failed\n")
     assert (tmp_path / "m.parquet").read_bytes() == (tmp_path / "all.parquet").read_bytes()
-    assert (tmp_path / "m.failures.csv").read_bytes() == (tmp_path / "all.failures.csv").read_bytes()
+    assert (tmp_path / "m.parquet.failures.csv").read_bytes() == (tmp_path / "all.parquet.failures.csv").read_bytes()
     assert not list(tmp_path.glob("*.parts"))
     refused = run("store", "merge", *shards, "-o", tmp_path / "m.parquet")
     assert (refused.exit_code, "m.parquet: is there, or half made" in refused.stderr) == (1, True)
@@ -269,7 +270,7 @@ def test_what_does_not_belong_together_is_not_merged(tmp_path: Path, shards: lis
     for tables, told in (
         ([shards[0], shards[2]], "s: shard 2 of 3 is missing; extract it"),
         ([tmp_path / "all.parquet", *shards], "stands in two of these tables"),
-        ([*shards, tmp_path / "other.parquet"], "other.parquet: was made with other settings than"),
+        ([*shards, tmp_path / "other.parquet"], "parquet: the set is logmel here and mfcc39 there. Extract it"),
         (
             [*shards, tmp_path / "none.parquet"],
             "none.parquet: there is no such feature table; make one with featkit extract",

@@ -64,19 +64,48 @@ def test_a_folder_is_searched_to_its_depths_and_the_last_line_counts(tmp_path: P
     assert long.stderr == "", "it learned from clips of one second"
 
 
-def test_what_a_folder_lacks_costs_its_row_alone(tmp_path: Path, model: Path, clips: Path) -> None:
-    """An empty folder among others, a link to a recording that is gone, a pipe called as one."""
-    (tmp_path / "empty").mkdir()
+def test_what_a_folder_lacks_costs_its_row_alone(model: Path, clips: Path) -> None:
+    """A link to a recording that is gone, a pipe called as one."""
     (clips / "gone.wav").symlink_to("nothing.wav")
     os.mkfifo(clips / "pipe.wav")
-    result = run(model, tmp_path / "empty", clips)
+    result = run(model, clips)
     assert (result.exit_code, len(result.stdout.splitlines())) == (1, 4), result.output
-    assert "3 of 6 files could not be used:" in result.stderr
-    assert f"{tmp_path / 'empty'}: is a folder, not an audio file." in result.stderr
+    assert "2 of 5 files could not be used:" in result.stderr
     assert f"{clips / 'gone.wav'}: there is no such file, only a link to one that is gone." in result.stderr
     assert f"{clips / 'pipe.wav'}: is not a regular file" in result.stderr
-    nothing = run(model, tmp_path / "empty")
-    assert (nothing.exit_code, nothing.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "o.csv"]], ids=["printed", "table"])
+def test_what_names_no_file_is_told_as_extract_tells_it(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, output: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name, reason in (("empty", "this folder holds no audio file"), ("*.mp3", "no file fits this pattern")):
+        result = run(model, clips, name, *output)
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {name}: {reason}.\n")
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "o.csv"]], ids=["printed", "table"])
+def test_files_are_named_as_for_extract(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, output: list[str]
+) -> None:
+    """By patterns, manifests, and lists on standard input."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("file,label\nclips/b/a.wav,joy\nclips/a.wav,joy\n")
+
+    def labelled(*words: str, given: str | None = None) -> list[str]:
+        words = ("predict", str(model), *words, *(["--overwrite", *output] if output else ["--format", "csv"]))
+        result = CliRunner().invoke(cli, words, input=given)
+        assert result.exit_code == 0, result.output
+        text = Path("o.csv").read_text() if output else result.stdout
+        return [row["file"] for row in csv.DictReader(text.splitlines())]
+
+    assert labelled("clips/**/a.wav") == ["clips/a.wav", "clips/b/a.wav"]
+    assert labelled("list.csv") == ["clips/b/a.wav", "clips/a.wav"]
+    assert labelled("-", given="clips/b/a.wav\nclips/a.wav\n") == ["clips/b/a.wav", "clips/a.wav"]
+    assert labelled("--null", "-", given="clips/a.wav\0clips/b/c/ü 2.wav\0") == ["clips/a.wav", "clips/b/c/ü 2.wav"]
+    assert labelled("-", given="") == []
 
 
 def test_files_that_failed_before_are_not_counted_as_done(tmp_path: Path, model: Path, clips: Path) -> None:
@@ -120,7 +149,8 @@ def test_bad_files_are_counted_and_some_are_shown(tmp_path: Path, model: Path, c
     assert result.stdout == f"{tmp_path}/o.parquet: 3 done, 12 failed, 0 skipped\n"
     lines = result.stderr.splitlines()
     assert lines[0] == f"  {clips}/00.wav: the file is empty (0 bytes)"
-    assert lines[10:] == ["  … and 2 more", f"{tmp_path}/o.failures.csv has them all; --retry-failed tries them again."]
+    told = f"{tmp_path}/o.parquet.failures.csv has them all; --retry-failed tries them again."
+    assert lines[10:] == ["  … and 2 more", told]
     soundfile.write(clips / "00.wav", np.array(speech().waves[7]), 16_000)
     again = run(model, clips, "-o", tmp_path / "o.parquet", "--retry-failed")
     assert (again.exit_code, again.stdout.rpartition(": ")[2]) == (1, "1 done, 11 failed, 3 skipped\n")
@@ -142,7 +172,7 @@ def test_another_model_is_refused_in_one_line_and_taken_with_overwrite(
     run(model, clips, "-o", tmp_path / "o.parquet")
     result = run(other, clips, "-o", tmp_path / "o.parquet")
     assert result.exit_code == 1
-    assert "o.parquet: was made with other settings: model" in result.stderr
+    assert "o.parquet: was made with other settings: the set is logmel here and mfcc39 there. Give" in result.stderr
     assert result.stderr.count("\n") == 1
     assert run(other, clips, "-o", tmp_path / "o.parquet", "--overwrite").exit_code == 0
 

@@ -237,7 +237,7 @@ class Transposed(OtherGraph):
         (Twins(), "energy: names of frames must be texts, each another one."),
         (Hasty(), "energy: hop is 0.02 s, but a second more of sound gives 100 frames more."),
         (Locked(), "energy: cannot be pickled ("),
-        (Forgetful(unit=2.0), "energy: a copy, pickled, has other settings."),
+        (Forgetful(unit=2.0), "energy: a copy, pickled, has other settings: unit is "),
         (Weighted(weights=np.ones(2)), "energy: settings must be what JSON can hold ("),
         (Stringly(), "energy: frames of a copy, made of its settings: values differ by up to 1."),
         (Transposed(), "other: the graph of frames does not answer as Python for speech: values differ by up to "),

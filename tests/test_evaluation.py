@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
-from speech import EMOTIONS, SPEAKERS, extracted, small, speech
+from speech import EMOTIONS, SPEAKERS, extracted, small, speech, write_wav
 
 from featkit import SERClassifier, SERVoting, TunedClassifier, evaluate, metrics, tune
 from featkit.errors import DataError, LeakageError
@@ -251,6 +252,34 @@ def test_people_of_the_same_name_in_two_corpora_are_no_leak() -> None:
 def test_a_file_in_both_corpora_is_refused(tmp_path: Any) -> None:
     with pytest.raises(DataError, match=r"'.*b\.wav' stands in both corpora; what is judged must not be learned from"):
         evaluate_across(SERClassifier(), ["a.wav", "b.wav"], ["x", "y"], ["c.wav", "./b.wav"], ["x", "y"])
+
+
+def test_a_file_in_both_corpora_under_another_name_is_refused(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    for path, wave in zip(paths, (WAVES[0], WAVES[1], WAVES[0]), strict=True):
+        write_wav(path, wave)
+    told = r"^'.*c\.wav' of lab is the same recording as '.*a\.wav' of acted; what is judged must not be learned from"
+    with pytest.raises(DataError, match=told):
+        evaluate_across(SERClassifier(), paths[:2], ["x", "y"], [paths[2], "d.wav"], ["x", "y"], names=("acted", "lab"))
+
+
+BOTH = SERVoting([SERClassifier(), SERClassifier("logmel")])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda waves: waves,
+        lambda waves: [wave.astype(np.float64) for wave in waves],
+        lambda waves: SERClassifier().extract(waves),
+        lambda waves: BOTH.extract(waves),
+    ],
+    ids=["waves", "doubles", "features", "bundles"],
+)
+def test_the_same_samples_in_both_corpora_are_refused(made: Any) -> None:
+    first, second = WAVES[:12], [WAVES[6], *WAVES[12:]]
+    with pytest.raises(DataError, match=r"^'clip 0' of the second is the same recording as 'clip 6' of the first"):
+        evaluate_across(SERClassifier(), made(first), LABELS[:12], made(second), LABELS[[6, *range(12, 24)]])
 
 
 def test_corpora_that_share_no_two_emotions_are_refused() -> None:

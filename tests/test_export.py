@@ -36,8 +36,8 @@ def run_raw(path: Path, wave: Any) -> tuple[Any, Any]:
 
 
 def recipe_of(path: Path) -> dict[str, Any]:
-    (entry,) = onnx.load(path).metadata_props
-    assert entry.key == "featkit"
+    entry, seal = onnx.load(path).metadata_props
+    assert (entry.key, seal.key) == ("featkit", "featkit.sha256")
     recipe: dict[str, Any] = json.loads(entry.value)
     return recipe
 
@@ -50,6 +50,30 @@ def exported(
     path = tmp_path_factory.mktemp("models") / "model.onnx"
     report = classifier.export(path, scores={"UA": np.float64(0.5)})
     return classifier, path, report
+
+
+def test_a_wave_that_is_none_has_no_label_and_spares_its_neighbours(exported: Any) -> None:
+    _, path, _ = exported
+    wave = WAVES[0][:8000]
+    waves = np.stack([wave] * 5)
+    waves[1, 4000], waves[2, 0], waves[3] = np.nan, -np.inf, np.nan
+    labels, probabilities = run_raw(path, waves)
+    (label,), expected = run_raw(path, wave[None])
+    assert labels.tolist() == [label, "", "", "", label]
+    assert np.isnan(probabilities[1:4]).all()
+    np.testing.assert_allclose(probabilities[[0, 4]], np.repeat(expected, 2, axis=0), atol=1e-5)
+
+
+def test_a_wave_shorter_than_the_features_need_has_no_label(exported: Any) -> None:
+    _, path, _ = exported
+    least = recipe_of(path)["min_samples"]
+    for n_samples in (0, 1, least - 1):
+        labels, probabilities = run_raw(path, WAVES[0][None, :n_samples])
+        assert labels.tolist() == [""]
+        assert np.isnan(probabilities).all()
+    labels, probabilities = run_raw(path, WAVES[0][None, :least])
+    assert labels[0] in EMOTIONS
+    assert np.isfinite(probabilities).all()
 
 
 def test_it_is_one_checked_file_from_wave_to_label(exported: Any) -> None:

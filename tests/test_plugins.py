@@ -44,12 +44,36 @@ def test_listing_the_plugins_imports_none(monkeypatch):
         ("features", "mfc39", "No feature set is named 'mfc39'. Did you mean 'mfcc39'? Installed: compare2016, "),
         ("backends", "smv", "No backend is named 'smv'. Did you mean 'svm'? Installed: "),
         ("datasets", "emo-db", "No corpus is named 'emo-db'. Did you mean 'emodb'? Installed: "),
+        ("backends", "lstm", "No backend is named 'lstm'. Did you mean 'cnn_lstm'? "),
+        ("backends", "svc", "No backend is named 'svc'. Did you mean 'svm'? "),
+        ("backends", "randomforest", "No backend is named 'randomforest'. The nearest is 'xgboost'. Installed: "),
+        ("backends", "Random_Forest", "No backend is named 'Random_Forest'. The nearest is 'xgboost'. "),
+        ("backends", "rf", "No backend is named 'rf'. The nearest is 'xgboost'. "),
+        ("backends", "knn", "No backend is named 'knn'. Installed: "),
+        ("features", "mfcc", "No feature set is named 'mfcc'. Did you mean 'mfcc39'? "),
+        ("features", "wav2vec", "No feature set is named 'wav2vec'. Did you mean 'wav2vec2'? "),
+        ("features", "openSMILE", "No feature set is named 'openSMILE'. The nearest is 'egemaps'. Installed: "),
         ("features", "zzz", "No feature set is named 'zzz'. Installed: "),
     ],
 )
 def test_an_unknown_name_tells_the_nearest_and_all(kind, name, message):
     with pytest.raises(PluginError, match=re.escape(message)):
         plugins.find(kind, name)
+
+
+@pytest.mark.parametrize("kind", ["features", "backends", "datasets"])
+def test_what_a_name_is_called_elsewhere_leads_to_what_there_is(kind):
+    for other, name in plugins._ELSEWHERE[kind].items():
+        assert name in plugins.installed(kind)
+        assert other not in plugins.installed(kind)
+        assert other.isalnum()
+        assert other == other.lower()
+
+
+def test_what_is_not_installed_is_not_named_as_the_nearest(monkeypatch):
+    monkeypatch.setattr("featkit.plugins._installed", lambda kind: {"svm": EntryPoint("svm", "x:Y", "z")})
+    with pytest.raises(PluginError, match=r"No backend is named 'randomforest'\. Installed: svm\.$"):
+        plugins.find("backends", "randomforest")
 
 
 def test_where_nothing_is_installed_the_message_says_so():
@@ -71,7 +95,8 @@ def test_the_extra_that_is_called_as_the_plugin_brings_all_that_it_needs(kind, m
     """Else who installs the first extra is told of the next."""
     place = plugins.installed(kind)["wav2vec2"].module
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, place, raising=False)
+    for name in (place, "featkit.features.pretrained"):  # which the feature set is made of
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(
         PluginError, match=re.escape(f"'{module}', which is not installed: pip install 'featkit[wav2vec2]'")
     ):

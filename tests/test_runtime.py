@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from featkit.errors import AudioError, FeatkitError, ModelError, PluginError
 from featkit.features.base import hash_spec
 from featkit.features.opensmile import EGeMAPS
 from featkit.graph import GraphBuilder
+from featkit.runtime import Model, load
 
 WAVES = speech().waves
 Tamper = Callable[[dict[str, Any]], Any]
@@ -104,6 +107,26 @@ def test_one_path_is_refused(models: dict[str, Path]) -> None:
         model.predict(WAVES[0])
 
 
+def test_the_content_of_a_file_is_told_from_its_name(models: dict[str, Path]) -> None:
+    content = models["mfcc39-svm"].read_bytes()
+    with pytest.raises(ModelError, match=r"reads a file by its name; of bytes Model\.of\(content, name\) makes"):
+        load(content)  # type: ignore[arg-type]
+    for clip in (b"RIFF", BytesIO(b"RIFF")):
+        with pytest.raises(AudioError, match=r"clip 0: is [Bb]ytes\w*, the content of a file, of which .*decode"):
+            load(models["mfcc39-svm"]).predict([clip])
+
+
+def test_a_model_goes_to_another_process_as_its_file(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models["mfcc39-svm"].parent)
+    model = load(models["mfcc39-svm"].name)
+    told = pickle.dumps(model)
+    monkeypatch.chdir("/")
+    waves = speech().waves[:2]
+    np.testing.assert_array_equal(pickle.loads(told).predict_proba(waves), model.predict_proba(waves))
+    with pytest.raises(ModelError, match=r"was made of bytes cannot be pickled; pickle the bytes, and call Model\.of"):
+        pickle.dumps(Model.of(models["mfcc39-svm"].read_bytes(), "bytes"))
+
+
 def test_short_clips_are_padded_where_the_estimator_padded(models: dict[str, Path], tmp_path: Path) -> None:
     for name in ("mfcc39-svm", "egemaps-svm"):
         model = featkit.load(tampered(models[name], tmp_path, setting(pad_short=True)))
@@ -175,7 +198,8 @@ def test_labels_of_the_graph_that_are_not_those_of_the_recipe_are_refused(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
     model = onnx.load(models["mfcc39-svm"])
-    (texts,) = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.STRING]
+    tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.STRING]
+    (texts,) = [tensor for tensor in tensors if len(tensor.string_data) > 1]
     texts.string_data[1] = b"joy"
     onnx.save(model, tmp_path / "model.onnx")
     refused(
@@ -305,7 +329,17 @@ def respecified(**entries: Any) -> Tamper:
 
 def test_an_extractor_of_another_version_is_refused(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EGeMAPS, "version", 2)
-    refused(models["egemaps-svm"], r"was trained on egemaps with specification \w+; the installed one is \w+\. Install")
+    refused(
+        models["egemaps-svm"],
+        r"was trained on egemaps with specification \w+; the installed one is \w+ \(version of egemaps is 2 here and 1 "
+        r"there\)\. Install",
+    )
+
+
+def test_of_a_set_with_a_new_setting_it_is_named(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = EGeMAPS().spec
+    monkeypatch.setattr(EGeMAPS, "spec", spec | {"params": spec["params"] | {"floor": 0.5}})
+    refused(models["egemaps-svm"], r"the installed one is \w+ \(floor is 0\.5 here and not set there\)\. Install")
 
 
 def test_settings_that_the_installed_extractor_does_not_know_are_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,12 +11,14 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.svm import SVC
 
-from featkit.backend import Float, clip_weights, speaker_folds
+from featkit.backend import Float, Space, clip_weights, speaker_folds
 from featkit.errors import DataError
 from featkit.graph import GraphBuilder, convert_classifier
 from featkit_backends.functionals import FunctionalsBackend, with_copies
 from featkit_backends.margins import add_votes, calibrate, votes
 from featkit_backends.standardise import Standardiser
+
+_COSTS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 class SVM(FunctionalsBackend):
@@ -46,16 +47,13 @@ class SVM(FunctionalsBackend):
     """
 
     name: ClassVar[str] = "svm"
-    space: ClassVar[Mapping[str, Sequence[Any]]] = MappingProxyType(
-        {
-            # Steps of about 3, as both act by their order of magnitude. A linear SVM over hundreds of functionals is
-            # best near 0.01, an RBF one above 1; gamma is read by the RBF kernel alone.
-            "kernel": ("rbf", "linear"),
-            "C": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
-            "gamma": (0.1, 0.2, 0.5, 1.0, 2.0),
-        }
+    # Steps of about 3, as cost and width act by their order of magnitude. A linear SVM over hundreds of functionals is
+    # best near 0.01, an RBF one above 1.
+    space: ClassVar[Space] = (
+        MappingProxyType({"kernel": ("rbf",), "C": _COSTS, "gamma": (0.1, 0.2, 0.5, 1.0, 2.0)}),
+        MappingProxyType({"kernel": ("linear",), "C": _COSTS}),
     )
-    """Kernel, cost and width: 90 cells around the defaults."""
+    """Kernel, cost, and the width that the RBF kernel alone reads: 54 cells around the defaults."""
 
     def __init__(
         self,

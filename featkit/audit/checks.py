@@ -48,6 +48,12 @@ def speakers(material: Material) -> list[Finding]:
         text = "the speakers are not known, so no score can tell new voices from known ones; add them (a manifest)"
         return [Finding("speakers", "warning", text)]
     findings = []
+    if same := material.corpus.namesakes:
+        text = (
+            f"{named(same)}: speakers of one name in two manifests, who count as different people; if they are the "
+            "same, list all clips in one manifest"
+        )
+        findings.append(Finding("speakers", "warning", text))
     for names in alike(voices.tolist(), plain_name):
         quoted = " and ".join(f"'{name}'" for name in names)
         places = np.flatnonzero(np.isin(voices, names)).tolist()

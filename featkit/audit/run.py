@@ -131,6 +131,7 @@ def joined(train: Corpus, test: Corpus, *, apart: bool = False) -> tuple[Corpus,
         columns[1],
         synthetic=train.synthetic or test.synthetic,
         left_out=(*train.left_out, *test.left_out),
+        namesakes=(*train.namesakes, *test.namesakes),
     )
     return whole, [(np.arange(n), np.arange(n, len(whole.files)))]
 

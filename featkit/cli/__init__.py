@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 
 from featkit.cli.audit import audit
 from featkit.cli.augment import augment
 from featkit.cli.benchmark import benchmark
-from featkit.cli.common import hush_joblib
+from featkit.cli.common import Commands, hush_joblib
 from featkit.cli.compare import compare
 from featkit.cli.completion import offer_names
 from featkit.cli.data import data
@@ -22,6 +23,7 @@ from featkit.cli.extract import extract
 from featkit.cli.fit import fit
 from featkit.cli.info import info
 from featkit.cli.list_ import list_plugins
+from featkit.cli.output import Output, OutputError
 from featkit.cli.predict import predict
 from featkit.cli.serve import serve
 from featkit.cli.store import store
@@ -31,8 +33,17 @@ from featkit.cli.verify import verify
 from featkit.errors import FeatkitError
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """Answers every featkit error with one line and exit code 1; wrong usage is click's, with exit code 2."""
+
+    elsewhere = MappingProxyType(
+        {
+            "train": "fit", "learn": "fit", "infer": "predict", "classify": "predict", "recognise": "predict",
+            "recognize": "predict", "features": "extract", "convert": "export", "score": "evaluate",
+            "test": "evaluate", "search": "tune", "optimise": "tune", "optimize": "tune", "live": "stream",
+            "listen": "stream", "corpora": "data", "datasets": "data",
+        }
+    )  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -47,7 +58,7 @@ class _Commands(click.Group):
         except Exception as error:
             if _came_of_an_interrupt(error):
                 _stop(ctx)
-            if ctx.params.get("debug"):
+            if ctx.params.get("debug") or isinstance(error, OutputError):  # which `main` answers, of --help as well
                 raise
             from featkit.decoding import shown
 
@@ -104,4 +115,14 @@ def main() -> None:
     # joblib cleans up behind workers that Ctrl-C ended, in a process of its own that tells of it; this it listens to.
     others = os.environ.get("PYTHONWARNINGS", "")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ["ignore:resource_tracker:UserWarning", others]))
-    cli(prog_name="featkit")
+    if sys.stdout is None:  # a shell has closed it
+        cli(prog_name="featkit")
+    output = Output(sys.stdout)
+    sys.stdout = cast("TextIO", output)
+    try:
+        cli(prog_name="featkit")
+    except OutputError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    finally:
+        output.settle()

@@ -10,6 +10,7 @@ import click
 
 from featkit.cli.common import DATA_HELP, Once, jobs_option, live, option
 from featkit.cli.recipes import protocols
+from featkit.cli.terminal import show
 
 if TYPE_CHECKING:
     from featkit.corpus import Corpus
@@ -54,7 +55,7 @@ def audit(
     if test:
         corpus, folds = _joined(corpus, data, test)
     found = look(corpus, folds=folds, across=bool(test), checks=check or CHECKS, n_jobs=jobs, progress=live())
-    click.echo(found.report())
+    show(found.report())
     if output:
         found.save(output)
     if found.fails(fail_on):

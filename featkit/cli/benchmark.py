@@ -10,6 +10,7 @@ import click
 
 from featkit.cli.common import Once, corpus_of, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import CV_AND_TEST, plan_fields, recipe_options
+from featkit.cli.terminal import show
 from featkit.errors import DataError
 from featkit.tables import counted
 
@@ -148,7 +149,7 @@ def _write(rows: list[Row], folder: Path) -> None:
     from featkit.benchmark.report import csv_report, latex_report, report
 
     table = report(rows)
-    click.echo(table)
+    show(table)
     page, note = html_report(rows)
     texts = {"md": f"{table}\n", "csv": csv_report(rows), "tex": f"{latex_report(rows)}\n", "html": page}
     for suffix, text in texts.items():

@@ -7,14 +7,16 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from featkit import plugins
 from featkit.tables import counted
 
 if TYPE_CHECKING:
@@ -85,6 +87,22 @@ class Once(click.Command):
             if isinstance(param, click.Option) and n > 1 and not (param.multiple or param.count or param.is_flag):
                 raise click.UsageError(f"{param.opts[0]} is given {n} times; {ctx.info_name} takes one.", ctx)
         return super().parse_args(ctx, args)
+
+
+class Commands(click.Group):
+    """Commands of which a wrong name is answered with the one that was meant."""
+
+    elsewhere: Mapping[str, str] = MappingProxyType({})
+    """What the commands are called elsewhere."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Its first word may also be an option, which click answers."""
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(plugins.unknown("command", name, self.list_commands(ctx), "Commands", self.elsewhere))
+        return super().resolve_command(ctx, args)
 
 
 def needs_plan(ctx: click.Context, param: click.Parameter, value: Any) -> Any:

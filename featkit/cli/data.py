@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from featkit.cli.common import jobs_option, live, option
+from featkit.cli.common import Commands, jobs_option, live, option
+from featkit.cli.terminal import columns, entry, fitted
+from featkit.tables import markdown, text_width
 
 if TYPE_CHECKING:
     from featkit.datasets.base import Dataset
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 20  # lines of one kind that are printed; more help nobody
 
 
-@click.group(short_help="List, check and download corpora.")
+@click.group(cls=Commands, short_help="List, check and download corpora.")
 def data() -> None:
     """Corpora: what there is, whether a copy is whole, how to get one.
 
@@ -39,7 +40,11 @@ def list_corpora() -> None:
     """
     from featkit.datasets.describe import HEADER, corpora, overview
 
-    click.echo(_table(HEADER, overview(corpora())))
+    rows = overview(corpora())
+    table, width = _table(HEADER, rows), columns()
+    if width and max(map(text_width, table.splitlines())) > width:
+        table = fitted(markdown([dict(zip(HEADER, row, strict=True)) for row in rows]), width)
+    click.echo(table)
 
 
 @data.command()
@@ -53,12 +58,7 @@ def info(name: str) -> None:
     from featkit.datasets.describe import details
 
     for heading, text in details(_corpus(name)):
-        click.echo(
-            textwrap.fill(
-                text, 110, initial_indent=f"{heading:<12}", subsequent_indent=" " * 12, break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )  # fmt: skip
+        entry(f"{heading:<12}", text)
 
 
 @data.command()

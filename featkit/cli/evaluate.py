@@ -10,6 +10,7 @@ import click
 
 from featkit.cli.common import DATA_HELP, Once, corpus_of, end, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
+from featkit.cli.terminal import show
 
 
 @click.command(cls=Once)
@@ -44,11 +45,11 @@ def evaluate(
     test = corpus_of(plan.test) if plan.test else None
     options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
     rows, failures = measured(corpus, plan.all_recipes(), plan.protocols(), options, test)
-    click.echo(report(rows))
+    show(report(rows))
     if len(rows) == 1:
-        click.echo(_confusion(rows[0].evaluation))
+        show(_confusion(rows[0].evaluation))
     for row in rows if importance else ():
-        click.echo(f"\n{row.recipe}\n\n{_importance(row.evaluation)}")
+        show(f"\n{row.recipe}\n\n{_importance(row.evaluation)}")
     if output:
         lines = (json.dumps(row.record(), ensure_ascii=False) for row in rows)
         output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

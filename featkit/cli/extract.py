@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featkit.cli.common import DATA_HELP, Once, finite, live, option, pad_option, workers
+from featkit.cli.inputs import null_option
 from featkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--log-json", "log", type=click.Path(path_type=Path), metavar="FILE", help="Add lines of JSON for programs."
 )
-@click.option("--null", is_flag=True, help="Paths on standard input end in NUL, as find -print0 writes them.")
+@null_option
 @pad_option
 @click.argument("audio", nargs=-1)
 def extract(
@@ -127,6 +128,7 @@ def _tell(output: Path, named: int, found: Summary) -> None:
     from pyarrow import parquet
 
     from featkit.decoding import shown
+    from featkit.parts import failures_of
     from featkit.store.upkeep import size_of
 
     rows = parquet.read_metadata(output.with_suffix(".parquet")).num_rows
@@ -138,8 +140,8 @@ def _tell(output: Path, named: int, found: Summary) -> None:
             click.echo(f"  {shown(line)}", err=True)
         if found.failed > len(found.failures):
             click.echo(f"  … and {found.failed - len(found.failures)} more", err=True)
-        table = output.with_name(f"{output.stem}.failures.csv")
-        click.echo(f"{table} has them all; --retry-failed tries them again.", err=True)
+        told = failures_of(output.with_suffix(".parquet"))
+        click.echo(f"{told} has them all; --retry-failed tries them again.", err=True)
     if found.others:
         click.echo(f"{output}: {found.others} rows of files that were not named this time stay.", err=True)
     click.echo(f"{output}: {size_of(output.with_suffix('.parquet'))}")

@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import click
+
 from featkit.cli.common import corpus_of
 from featkit.errors import DataError
 
 Notes: TypeAlias = dict[str, tuple[str | None, str | None, str | None]]
 """Label, speaker and text by file."""
 
+null_option = click.option(
+    "--null", is_flag=True, help="Paths on standard input end in NUL, as find -print0 writes them."
+)
 _MANIFESTS = (".csv", ".tsv", ".parquet")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from featkit.cli.terminal import entry
 from featkit.errors import FeatkitError
 
 
@@ -31,9 +32,9 @@ def list_plugins() -> None:
                 text = " — ".join(filter(None, (title, getattr(plugin, "licence", None))))
             except FeatkitError as error:
                 text = str(error)
-            click.echo(f"  {name.ljust(12)}  {text}")
+            entry(f"  {name.ljust(12)}  ", text)
     click.echo("Presets:")
     for name, preset in PRESETS.items():
         members = "; ".join(f"{features} + {backend}" for features, backend in preset.members)
         plan = f", {preset.copies} copies by {preset.augment}" if preset.augment else ""
-        click.echo(f"  {name.ljust(12)}  {preset.title} — {members}{plan}")
+        entry(f"  {name.ljust(12)}  ", f"{preset.title} — {members}{plan}")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from featkit.cli.common import FILE, audio_files, finite, live, option, report_failures, workers
+from featkit.cli.common import FILE, finite, live, option, report_failures, workers
+from featkit.cli.inputs import null_option, read_inputs
 from featkit.errors import FeatkitError
 from featkit.tables import counted, csv_line, padded, text_width
 
@@ -57,17 +58,18 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
     metavar="SECONDS",
     help="With -o: for one file.",
 )
+@null_option
 @click.argument("model", type=FILE)
-@click.argument("audio", nargs=-1, required=True, type=FILE)
+@click.argument("audio", nargs=-1, required=True)
 def predict(
-    form: str, by: str | None, output: Path | None, model: Path, audio: tuple[Path, ...],
+    form: str, by: str | None, output: Path | None, model: Path, audio: tuple[str, ...], null: bool,
     **settings: Any,
 ) -> None:  # fmt: skip
-    """Label AUDIO files, and those in folders and below, with an exported MODEL.
+    """Label AUDIO with an exported MODEL: files, folders, patterns, manifests, or - for a list of paths.
 
     \b
     featkit predict model.onnx clip.wav
-    featkit predict model.onnx recordings/ --format csv > labels.csv
+    featkit predict model.onnx 'archive/**/*.flac' --format csv > labels.csv
     featkit predict model.onnx recordings/ -o labels.parquet --window 3 --hop 1 --jobs -1
     """
     ctx = click.get_current_context()
@@ -75,27 +77,31 @@ def predict(
     if output is None:
         if wrong := [name for name in given if name in _WITH_OUTPUT]:
             raise click.UsageError(f"--{wrong[0].replace('_', '-')} is for tables; name one with -o.")
-        _print(model, audio, form, by)
+        _print(model, _files(audio, null), form, by)
         return
     if "form" in given or by:
         raise click.UsageError("--format and --speaker are for what is printed; leave them out, or leave out -o.")
     if output.suffix not in (".parquet", ".csv"):
         raise click.UsageError(f"--output must end in .parquet or .csv; it is '{output}'.")
-    _write(ctx, model, audio, output, **settings)
+    _write(ctx, model, _files(audio, null), output, **settings)
+
+
+def _files(audio: Sequence[str], null: bool) -> list[Path]:
+    return [Path(file) for file in read_inputs(audio, (), null).files]
 
 
 def _write(
-    ctx: click.Context, model: Path, audio: tuple[Path, ...], output: Path, window: float | None, hop: float | None,
+    ctx: click.Context, model: Path, files: list[Path], output: Path, window: float | None, hop: float | None,
     jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Predict to tables, and say what became of the files."""
     try:
         from featkit.batch import predict_files
         from featkit.decoding import shown
-        from featkit.parts import Options
+        from featkit.parts import Options, failures_of
 
         how = Options(n_jobs=jobs, progress=live(), tell=lambda line: click.echo(line, err=True), **options)
-        found = predict_files(model, audio_files(audio), output, window=window, hop=hop, options=how)
+        found = predict_files(model, files, output, window=window, hop=hop, options=how)
     except KeyboardInterrupt:
         click.echo(f"Stopped. What is done is kept beside {output}; the same command goes on from there.", err=True)
         ctx.exit(130)
@@ -104,8 +110,7 @@ def _write(
     if found.failed > len(found.failures):
         click.echo(f"  … and {found.failed - len(found.failures)} more", err=True)
     if found.failed:
-        table = output.with_name(f"{output.stem}.failures.csv")
-        click.echo(f"{table} has them all; --retry-failed tries them again.", err=True)
+        click.echo(f"{failures_of(output)} has them all; --retry-failed tries them again.", err=True)
     if found.others:
         click.echo(f"{output}: keeps {counted(found.others, 'row')} of files that were not named this time.", err=True)
     click.echo(f"{output}: {found.done} done, {found.failed} failed, {found.skipped} skipped")
@@ -113,7 +118,7 @@ def _write(
         ctx.exit(1)
 
 
-def _print(model: Path, audio: tuple[Path, ...], form: str, by: str | None) -> None:
+def _print(model: Path, files: list[Path], form: str, by: str | None) -> None:
     """Print a row a file, as it comes."""
     from featkit.runtime import load
 
@@ -124,7 +129,6 @@ def _print(model: Path, audio: tuple[Path, ...], form: str, by: str | None) -> N
             if recogniser.normalise
             else f"{model} hears every clip for itself; leave out --speaker."
         )
-    files = audio_files(audio)
     show = {"table": _table, "csv": _csv, "jsonl": _jsonl}[form](recogniser.labels, files)
     failed: list[tuple[str, str]] = []
     for path, answer in _answers(recogniser, files, by):
@@ -143,7 +147,10 @@ def _table(labels: list[str], files: Sequence[Path]) -> Show:
     """Aligned columns, for people: whatever a file is called, it stays in its line and commands no terminal."""
     from featkit.decoding import shown
 
-    widths = [max(text_width(shown(path)) for path in files), *(max(5, text_width(label)) for label in labels)]
+    widths = [
+        max((text_width(shown(path)) for path in files), default=0),
+        *(max(5, text_width(label)) for label in labels),
+    ]
     widths.insert(1, max(widths[1:]))
 
     def line(cells: list[str], end: str) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import click
 
-from featkit.cli.common import FILE
+from featkit.cli.common import FILE, Commands
+from featkit.cli.terminal import entry
 from featkit.tables import counted
 
 _SHOWN = 20  # lines that are printed; more help nobody
 
 
-@click.group(short_help="Look at, check and merge tables of features.")
+@click.group(cls=Commands, short_help="Look at, check and merge tables of features.")
 def store() -> None:
     """Feature tables: what one holds, whether it is whole, many shards as one.
 
@@ -35,12 +35,7 @@ def info(table: Path) -> None:
     from featkit.store.upkeep import describe
 
     for heading, text in describe(table):
-        click.echo(
-            textwrap.fill(
-                text, 110, initial_indent=f"{heading:<12}", subsequent_indent=" " * 12, break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )  # fmt: skip
+        entry(f"{heading:<12}", text)
 
 
 @store.command()

@@ -25,6 +25,7 @@ from featkit.cli.common import (
     save,
     trained,
 )
+from featkit.cli.terminal import show
 
 
 @click.command(cls=Once, short_help="Search the settings of a backend in folds of speakers.")
@@ -99,7 +100,7 @@ def tune(
         done=file.read() if file else (),
     )  # fmt: skip
     best = found.ranked[0]
-    click.echo(f"{corpus.name}{' (SYNTHETIC speech)' if corpus.synthetic else ''}, {found.report()}\n")
+    show(f"{corpus.name}{' (SYNTHETIC speech)' if corpus.synthetic else ''}, {found.report()}\n")
     set_of_best = f"--features {shlex.quote(best.features)} " if searches_features else ""
     click.echo(f"Best: {set_of_best}--backend {shlex.quote(best.backend)}")
     if output:

@@ -9,6 +9,7 @@ from featkit.contract.trial import TOLERANCE, check_name, pickled, same, speech,
 from featkit.errors import FeatkitError, PluginError
 from featkit.features.base import FeatureExtractor, Fusion, View
 from featkit.graph import run, session
+from featkit.settings import differing
 
 _VIEWS: tuple[View, ...] = ("frames", "functionals")
 
@@ -83,7 +84,8 @@ def _copies(extractor: FeatureExtractor, wave: Wave) -> None:
     copies = {"pickled": pickled(extractor, extractor.name), "made of its settings": type(extractor)(**settings)}
     for how, twin in copies.items():
         if twin.spec_hash != extractor.spec_hash:
-            raise PluginError(f"{extractor.name}: a copy, {how}, has other settings.")
+            other = differing(twin.spec, extractor.spec)
+            raise PluginError(f"{extractor.name}: a copy, {how}, has other settings: {other}.")
         for view in _VIEWS:
             same(twin.extract(wave, view), extractor.extract(wave, view), f"{extractor.name}: {view} of a copy, {how}")
 

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from featkit.deploy.source import PROBABILITIES, PRODUCTS, Source, above, named_nodes, scratch
 from featkit.errors import ExportError
+from featkit.export import UNCHECKED
 
 Array = npt.NDArray[Any]
 
@@ -31,9 +32,17 @@ class FixedGraph:
 
 
 def fix(source: Source, samples: int) -> FixedGraph:
-    """Fold all that depends on the length alone: frame counts, indices, positions. onnxruntime does the arithmetic."""
+    """Fold all that depends on the length alone: frame counts, indices, positions. onnxruntime does the arithmetic.
+
+    That the wave has no sample that is no number is left to who asks: in 8 bits there is no such answer.
+    """
     model = onnx.ModelProto()
     model.CopyFrom(source.proto)
+    if any(UNCHECKED in node.output for node in model.graph.node):
+        _replace(model.graph.node, [node for node in model.graph.node if PROBABILITIES not in node.output])
+        for node in model.graph.node:
+            if UNCHECKED in node.output:
+                node.output[0] = PROBABILITIES
     kept = above(model.graph.node, {PROBABILITIES})
     _replace(model.graph.node, [node for node in model.graph.node if set(node.output) & kept])
     _replace(model.graph.output, [value for value in model.graph.output if value.name == PROBABILITIES])

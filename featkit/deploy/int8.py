@@ -15,7 +15,7 @@ import onnx
 
 from featkit.deploy.clips import Clips
 from featkit.deploy.source import PRODUCTS, Source, named_nodes, products, scratch
-from featkit.export import renew_canary
+from featkit.export import as_file, renew_canary
 from featkit.graph import quiet
 
 
@@ -29,7 +29,7 @@ def quantised(source: Source, calibration: Clips | None) -> bytes:
     for tensor in made.graph.initializer:
         tensor.ClearField("data_location")  # it says "in this file", and `featkit.load` refuses all that say where
     renew_canary(made)
-    return bytes(made.SerializeToString())
+    return as_file(made)
 
 
 def _dynamic(source: Source, nodes: dict[str, onnx.NodeProto], folder: Path) -> onnx.ModelProto:

@@ -12,12 +12,13 @@ from featkit.audio import Wave
 from featkit.deploy.measure import Predict
 from featkit.deploy.source import Source, scratch
 from featkit.graph import quiet, session
+from featkit.modelfile.seal import without_seal
 
 
 def to_ort(source: Source) -> tuple[bytes, str]:
     """The model in ORT format, and the operators that a runtime built for it alone must have.
 
-    The second is what onnxruntime's ``build.py --include_ops_by_config`` reads. The metadata, and so the recipe, are
+    The second is what onnxruntime's ``build.sh --include_ops_by_config`` reads. The metadata, and so the recipe, are
     kept, but `featkit.load` does not read the file: it looks models through before it runs them, and this form is
     for onnxruntime's own eyes.
     """
@@ -29,7 +30,8 @@ def to_ort(source: Source) -> tuple[bytes, str]:
     with scratch() as folder:
         path, operators = folder / "model.ort", folder / "operators.config"
         options.optimized_model_filepath = str(path)
-        onnxruntime.InferenceSession(source.path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        content = without_seal(source.content)  # it is of a file that this will not be
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         _write_operators(path, operators)
         return path.read_bytes(), _without_path(operators.read_text(encoding="utf-8"))
 

@@ -22,7 +22,7 @@ def folder_readme(source: Source, comparison: Comparison, samples: int, told: st
     return (
         f"# {source.path.stem}: speech emotion recognition for LiteRT\n\n"
         f"`model.tflite` made of `{source.path.name}` by featkit. Input is sound: the features are inside.\n\n"
-        f"{_contract(samples, labels, 'labels.txt holds them, one a line.')}\n"
+        f"{_contract(samples, labels)}\n"
         f"{_short_and_long(samples)}\n"
         f'## Android\n\n`implementation("com.google.ai.edge.litert:litert:{LITERT}")`, the file in `assets`.\n\n'
         f"```kotlin\n{_KOTLIN.replace('SAMPLES', str(samples))}```\n\n"
@@ -40,10 +40,9 @@ def form_card(source: Source, comparison: Comparison, file: str, told: str) -> s
     kotlin, swift = (text.replace("FILE", file) for text in (_ORT_KOTLIN, _ORT_SWIFT))
     about = card.model_card(recipe, source.model.inputs, file, after.n_bytes, latency)
     if file.endswith(".ort"):  # featkit.load reads ONNX files only
-        about = f"{about.partition('## Use')[0]}## Use\n\n```python\n{_ORT_PYTHON.replace('FILE', file)}```\n"
+        about = f"{about.partition('## Use')[0]}## Use\n\n```python\n{card.ONNXRUNTIME.replace('FILE', file)}```\n"
     return (
         f"{about}\n{_made_of(source, file)}\n"
-        f"{_contract(None, source.model.labels, 'The output label is the most probable of them.')}\n"
         "## Android\n\n"
         '`implementation("com.microsoft.onnxruntime:onnxruntime-android:latest.release")`, the file in `assets`.\n\n'
         f"```kotlin\n{kotlin}```\n\n## iOS\n\n`pod 'onnxruntime-objc'`, the file in the app's bundle.\n\n"
@@ -51,18 +50,13 @@ def form_card(source: Source, comparison: Comparison, file: str, told: str) -> s
     )
 
 
-def _contract(samples: int | None, labels: list[str], where: str) -> str:
-    shape = f"float32 [1, {samples}]" if samples else "float32 [batch, samples], of any length"
-    answer = f"float32 [{1 if samples else 'batch'}, {len(labels)}]"
-    rows = {
-        "input": f"`{shape}`: mono, {SAMPLE_RATE} Hz, −1 to 1 (16-bit samples divided by 32768)",
-        "output": f"`{answer}`: probabilities, in the order {', '.join(labels)}. {where}",
-    }
-    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
-    return (
-        f"## In and out\n\n| | |\n|---|---|\n{table}\n\nRecord without echo cancelling, noise suppression and gain "
-        f"control where the system lets you: the model has heard none of them. Do not ask it about silence.\n"
-    )
+def _contract(samples: int, labels: list[str]) -> str:
+    return card.in_and_out({
+        "input": f"`float32 [1, {samples}]`: mono, {SAMPLE_RATE} Hz, −1 to 1 (16-bit samples divided by 32768), each a "
+        "number: NaN is not noticed",
+        "output": f"`float32 [1, {len(labels)}]`: probabilities, in the order {', '.join(labels)}. labels.txt holds "
+        "them, one a line.",
+    })  # fmt: skip
 
 
 def _short_and_long(samples: int) -> str:
@@ -81,7 +75,7 @@ def _made_of(source: Source, file: str) -> str:
     operators = Path(file).with_suffix(OPERATORS_SUFFIX).name
     return (
         f"{text}, in onnxruntime's own format. `{operators}` beside it names the operators that it uses: a runtime "
-        f"built with `build.py --include_ops_by_config {operators}` holds no others. An app on the usual runtime needs "
+        f"built with `build.sh --include_ops_by_config {operators}` holds no others. An app on the usual runtime needs "
         "it not.\n"
     )
 
@@ -155,13 +149,6 @@ def probabilities(wave):  # (n_samples,) float32, mono, 16 000 Hz
         model.invoke()
         answers.append(model.get_tensor(told["index"])[0])
     return np.mean(answers, axis=0)
-"""
-
-_ORT_PYTHON = """\
-import onnxruntime
-
-session = onnxruntime.InferenceSession("FILE")
-label, probabilities = session.run(None, {"wave": wave[None]})  # wave: (n_samples,) float32, mono, 16 000 Hz
 """
 
 _ORT_KOTLIN = """\

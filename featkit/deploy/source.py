@@ -11,7 +11,8 @@ from pathlib import Path
 import onnx
 
 from featkit.errors import ExportError
-from featkit.runtime import Model, load
+from featkit.modelfile.session import file_content
+from featkit.runtime import Model
 
 PROBABILITIES = "probabilities"
 
@@ -24,6 +25,7 @@ class Source:
     """A model file that `featkit.export.export` wrote."""
 
     path: Path
+    content: bytes
     model: Model
     proto: onnx.ModelProto
     """Every node has the name of its first output."""
@@ -33,7 +35,7 @@ class Source:
     @property
     def n_bytes(self) -> int:
         """Size of the file."""
-        return self.path.stat().st_size
+        return len(self.content)
 
 
 def read_source(path: Path) -> Source:
@@ -44,10 +46,10 @@ def read_source(path: Path) -> Source:
     ModelError
         The file is missing, damaged, another form of a model, or not featkit's.
     """
-    model = load(path)
-    proto = onnx.load(path)
+    model = Model.of(content := file_content(path), str(path))
+    proto = onnx.ModelProto.FromString(content)
     named = named_nodes(proto.graph.node)
-    return Source(path, model, proto, frozenset(_behind_features(named, model)))
+    return Source(path, content, model, proto, frozenset(_behind_features(named, model)))
 
 
 def require_wave(model: Model, path: Path, what: str) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from featkit import plugins
 from featkit.audio import SAMPLE_RATE, Wave, at_least
 from featkit.errors import FeatureError
+from featkit.settings import set_name
 
 View: TypeAlias = Literal["frames", "functionals"]
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -58,8 +59,10 @@ class Bundle:
         Where that is not there, what comes nearest, for the reader to refuse.
         """
         fitting = [part for part in self.parts if (part.spec_hash, part.view) == (spec_hash, view)]
+        if not fitting:
+            return next((part for part in self.parts if _same_set(part.spec_hash, spec_hash)), self.parts[0])
         varied = [part for part in fitting if part.augment == augment]
-        return (varied or fitting or self.parts)[0]
+        return (varied or fitting)[0]
 
 
 @dataclass
@@ -290,7 +293,20 @@ def hash_spec(spec: Mapping[str, Any]) -> str:
         content = json.dumps(_decisive(spec), sort_keys=True, separators=(",", ":"))
     except TypeError as error:
         raise FeatureError(f"{spec.get('name', 'a fusion')}: parameters must be what JSON can hold: {error}.") from None
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    found = hashlib.sha256(content.encode()).hexdigest()[:16]
+    if len(content) <= _LONGEST:
+        _KNOWN[found] = content
+    return found
+
+
+def known_spec(spec_hash: str) -> dict[str, Any] | None:
+    """The specification with this hash, so that a refusal can name a setting; None if this process has not met it."""
+    return json.loads(_KNOWN[spec_hash]) if spec_hash in _KNOWN else None
+
+
+# Features carry a hash alone: there may be millions of them, of one specification.
+_KNOWN: dict[str, str] = {}
+_LONGEST = 10_000  # characters: a file from a stranger must not fill the memory
 
 
 def find_extractor(features: str | FeatureExtractor) -> FeatureExtractor:
@@ -330,6 +346,12 @@ def _decisive(spec: Any) -> Any:
     if isinstance(parts := spec.get("fusion"), list):
         kept["fusion"] = [_decisive(part) for part in parts]
     return kept
+
+
+def _same_set(one: str, other: str) -> bool:
+    """Whether two hashes are of one set, as far as that is known."""
+    first, second = known_spec(one), known_spec(other)
+    return first is not None and second is not None and set_name(first) == set_name(second)
 
 
 @cache

@@ -13,6 +13,7 @@ from featkit.audio import SAMPLE_RATE
 from featkit.errors import ModelError
 from featkit.features.base import hash_spec
 from featkit.modelfile.contents import OPERATORS, check_contents
+from featkit.modelfile.seal import check_seal
 from featkit.modelfile.session import open_session, told
 
 RECIPE_KEY = "featkit"
@@ -57,8 +58,9 @@ def open_model(content: bytes, name: str) -> Opened:
     Raises
     ------
     ModelError
-        It holds what no model needs, cannot be read, or contradicts itself.
+        It is damaged, holds what no model needs, cannot be read, or contradicts itself.
     """
+    check_seal(content, name)
     contents = check_contents(content, name)
     session = open_session(content, name)
     recipe = read_recipe(session, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from joblib.parallel import BACKENDS, get_active_backend
 
 from featkit.parts.cluster import deaths
 from featkit.parts.work import Report, Task, do
+from featkit.workers import deaf, results
 
 Reports = Generator[Report, None, None]
 Runner = Callable[[Iterable[Task]], Reports]
@@ -40,24 +40,20 @@ def together(tasks: Iterable[Task], n_jobs: int) -> Reports:
     """Reports in the order in which tasks end."""
     # A task is a second or two of work as it is: joblib need not gather them.
     workers = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
-    reports = workers(delayed(do)(task) for task in tasks)
     try:
-        for report in reports:  # noqa: UP028 - "yield from" would close them outside of what follows
-            yield report
+        # Tasks that were done when the reports end are found by who reads the folder.
+        yield from results(workers, (delayed(do)(task) for task in tasks))
     except deaths() as error:
         raise BrokenExecutor(str(error)) from None
-    finally:
-        with warnings.catch_warnings():
-            # joblib tells of tasks that were done and not used: their parts are found by who reads the folder.
-            warnings.filterwarnings("ignore", ".*tasks", UserWarning)
-            reports.close()
 
 
 def alone(tasks: Iterable[Task]) -> Reports:
     """One task after the other in one process, so that a file which kills it leaves this process alive."""
     with _process() as process:
         for task in tasks:
-            yield process.submit(do, task).result()
+            with deaf():
+                report = process.submit(do, task)
+            yield report.result()
 
 
 @contextmanager

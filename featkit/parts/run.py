@@ -22,6 +22,7 @@ from featkit.parts.log import Log
 from featkit.parts.output import Output
 from featkit.parts.shape import Plain, Shape
 from featkit.parts.work import Work
+from featkit.settings import differing
 
 _SETTINGS, _WHOLE = "settings.json", "whole"
 
@@ -134,7 +135,7 @@ class _Run:
                 raise DataError(f"{path}: is there and not of this command; name another output, or say --overwrite.")
             if found is not None and json.dumps(found, sort_keys=True) != self._text:
                 raise DataError(
-                    f"{path}: was made with other settings: {_difference(found, self._settings)}. Give the same ones, "
+                    f"{path}: was made with other settings: {differing(self._settings, found)}. Give the same ones, "
                     "name another output, or begin anew with --overwrite."
                 )
 
@@ -195,15 +196,3 @@ class _Run:
         named, failed = range(len(ledger.files)), sum(1 for _ in ledger.bad())
         done = sum(ledger.newer_than(i, old) and not ledger.failed(i) for i in named)
         return Summary(done, failed, len(named) - done - failed, ledger.others, self._output.some_failures())
-
-
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What differs, in a few words."""
-    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-    told = [key for key in keys if not isinstance(wanted.get(key), (dict, list))] or keys
-    return ", ".join(f"{key} {_short(found.get(key))}, now {_short(wanted.get(key))}" for key in told)
-
-
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 20 else text[:12] + "…"

@@ -20,6 +20,7 @@ from featkit.parts.folder import Folder, kept
 from featkit.parts.join import join
 from featkit.parts.ledger import Ledger, Notes
 from featkit.parts.output import SETTINGS_KEY, Output
+from featkit.settings import differing
 from featkit.store.layout import ROW, Layout
 from featkit.store.table import recipe_of, require_parquet
 
@@ -87,10 +88,8 @@ def _settings(shards: Sequence[Path]) -> Any:
         require_parquet(shard)
         found.append(json.loads(parquet.read_schema(shard).metadata[SETTINGS_KEY]))
         if found[-1] != found[0]:
-            keys = [key for key in {**found[0], **found[-1]} if found[0].get(key) != found[-1].get(key)]
-            raise DataError(
-                f"{shard}: was made with other settings than {shards[0]} ({', '.join(keys)}); extract it again."
-            )
+            other = differing(found[-1], found[0])
+            raise DataError(f"{shard}: was made with other settings than {shards[0]}: {other}. Extract it again.")
     return found[0]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from featkit.backend import Float
+from featkit.backend import Float, Space
 from featkit.classifier import Recogniser, SERClassifier, column
 from featkit.errors import DataError
 from featkit.extraction import Failure
@@ -61,7 +61,7 @@ class TunedClassifier(Recogniser):
         self,
         classifier: SERClassifier,
         *,
-        space: Mapping[str, Sequence[Any]] | None = None,
+        space: Space | None = None,
         n_trials: int = 20,
         cv: int | Literal["loso"] = 5,
         seed: int = 0,

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from tqdm import tqdm
 
+from featkit.backend import Space
 from featkit.classifier import SERClassifier, labelled
 from featkit.errors import DataError, FeatkitError
 from featkit.evaluation import evaluate
@@ -33,7 +34,7 @@ def tune(
     y: Any,
     groups: Any = None,
     *,
-    space: Mapping[str, Sequence[Any]] | None = None,
+    space: Space | None = None,
     n_trials: int = 20,
     cv: int | Literal["loso"] = 5,
     allow_leakage: bool = False,
@@ -62,7 +63,8 @@ def tune(
         names settings of the features, once for each of those.
     space
         Values by setting of the backend (``C`` or ``backend__C``) or of the features (``features__n_mfcc``, which
-        need paths or waves for X). None takes the ``space`` of the backend.
+        need paths or waves for X), or a list of such, of which one at a time is searched. None takes the ``space`` of
+        the backend.
     n_trials
         Trials, with the classifier's own. A grid of no more cells than that is searched whole.
     cv, allow_leakage, n_jobs
@@ -106,6 +108,7 @@ def tune(
         raise DataError(f"tune takes an SERClassifier, not a {type(classifier).__name__}.")
     clips, y, speakers = labelled(X, y, groups)
     require_speakers(speakers, allow_leakage)
+    _require_folds(speakers, cv)
     _, protocol = split(y, speakers, cv, allow_leakage, seed)  # data that no trial can be judged on are no trial
     tried = plan(classifier, space, n_trials, seed)
     if any(isinstance(clip, Features) for clip in clips) and any(name.startswith("features__") for name in tried[0]):
@@ -130,6 +133,16 @@ def tune(
     found = Tuning(tuple(rows), clone(classifier), protocol, len(trials))
     found.classifier.set_params(**found.best)
     return found
+
+
+def _require_folds(speakers: Any, cv: Any) -> None:
+    """Say what to do where there are fewer speakers than folds; `split` refuses one alone."""
+    present = 0 if speakers is None else len(np.unique(speakers))
+    if isinstance(cv, int) and 2 <= present < cv:
+        raise DataError(
+            f"cv={cv} needs at least {cv} speakers; there are {present}. Leave one out at a time with cv='loso' "
+            f"(--cv loso), or give a smaller number of folds (--cv {present})."
+        )
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +88,7 @@ class Tuning:
         if failed:
             reasons = [f"  {told(row.settings)}: {row.failure}" for row in failed]
             parts.append("\n".join([f"{len(failed)} of {len(self.rows)} trials failed:", *reasons]))
-        return "\n\n".join([*parts, textwrap.fill(OPTIMISM, 110)])
+        return "\n\n".join([*parts, OPTIMISM])
 
 
 def told(settings: Mapping[str, Any]) -> str:

@@ -101,12 +101,19 @@ def test_recordings_make_no_table_before_extraction(corpus: Corpus) -> None:
 
 def test_one_corpus_is_learned_from_and_another_is_judged(corpus: Corpus) -> None:
     labels = np.where(corpus.labels == "neutral", "calm", corpus.labels)
-    second = replace(corpus, name="others", files=[f"others/{file}" for file in corpus.files], labels=labels)
+    files, clips = [f"others/{file}" for file in corpus.files], [0.9 * wave for wave in corpus.clips]
+    second = replace(corpus, name="others", files=files, clips=clips, labels=labels)
     (row,), _ = measured(corpus, [Recipe("mfcc39", "svm")], [Protocol()], Options(), second)
     assert row.corpus == "four voices → others"
     assert row.protocol.cv == "across"
     assert row.evaluation.labels.tolist() == ["anger", "sadness"]
     assert row.files == [f"{i:02d}.wav" for i in np.flatnonzero(second.labels != "calm")]
+
+
+def test_what_was_learned_from_is_not_judged_under_another_name(corpus: Corpus) -> None:
+    second = replace(corpus, name="others", files=[f"others/{file}" for file in corpus.files])
+    with pytest.raises(DataError, match="'clip 0' of others is the same recording as 'clip 0' of four voices"):
+        measured(corpus, [Recipe("mfcc39", "svm")], [Protocol()], Options(), second)
 
 
 def test_the_model_is_measured_where_that_is_asked(corpus: Corpus, manifest: Path) -> None:

@@ -19,6 +19,7 @@ from featkit.deploy.int8 import quantised
 from featkit.deploy.source import read_source
 from featkit.errors import ExportError
 from featkit.export import renew_canary
+from featkit.modelfile.seal import without_seal
 
 SAID = speech()
 CLIPS = Clips(SAID.waves, SAID.labels, SAID.speakers)
@@ -63,7 +64,8 @@ def test_the_recipe_is_the_same_and_the_card_tells_of_the_new_file(model: Path, 
     }  # fmt: skip
     assert small.recipe | {"canary": None} == load(model).recipe | {"canary": None}
     assert small.recipe["canary"] != load(model).recipe["canary"]  # asked anew: load refuses what answers otherwise
-    assert [entry.key for entry in onnx.load(report.path).metadata_props] == ["featkit"]
+    assert [entry.key for entry in onnx.load(report.path).metadata_props] == ["featkit", "featkit.sha256"]
+    assert without_seal(report.path.read_bytes()) != report.path.read_bytes()  # the seal is its own, at the end
     card = (tmp_path / "small.md").read_text()
     assert card.startswith("# Model card: small.onnx\n")
     assert f"`small.onnx`, {report.n_bytes / 1000:.0f} kB" in card
@@ -160,7 +162,9 @@ def test_the_ort_form_answers_as_the_model(tmp_path: Path, backend: str) -> None
     model, content = load(tmp_path / "model.onnx"), report.path.read_bytes()
     assert content[4:8] == b"ORTM"
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    assert json.loads(session.get_modelmeta().custom_metadata_map["featkit"]) == model.recipe
+    told = session.get_modelmeta().custom_metadata_map
+    assert list(told) == ["featkit"]  # and not the seal, which is of another file
+    assert json.loads(told["featkit"]) == model.recipe
     for wave in (SAID.waves[0][:5000], *SAID.waves[:5]):
         label, probabilities = session.run(["label", "probabilities"], {"wave": wave[None]})
         np.testing.assert_allclose(probabilities, model.predict_proba([wave]), atol=1e-6)

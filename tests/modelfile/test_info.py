@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from speech import fitted, speech
 
 from featkit import SERClassifier, plugins
 from featkit.cli import cli
+from featkit.cli.fit import _checkpoint
 from featkit.cli.info import _form as form_row
 from featkit.export import renew_canary
 from featkit.features.base import Array, FeatureExtractor
@@ -117,3 +119,59 @@ def test_what_a_form_says_of_itself_commands_no_terminal(tmp_path: Path, models:
     assert form_row(form) == "8 bits (onnx-int8), made of model [2J.onnx. Judged well."
     path = retold(models["mfcc39"], tmp_path, lambda recipe: recipe.update(form=form))
     assert "\nform " not in info(path).stdout  # the graph knows better
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "f.parquet",
+            b"PAR1\x15",
+            "is a table, not a model; where it holds features, featkit store info {} tells more.",
+        ),
+        ("f.parquet.parts/1.arrow", b"", "holds what is done of {stem}; give the command again that it is of."),
+        (
+            "m.onnx.checkpoint",
+            b"PK",
+            "is a training that did not end; featkit fit --resume -o {stem}, with all else as it was, ends it.",
+        ),
+        ("w.safetensors", b"", "holds the weights of a network alone; featkit.weights.load_weights reads them."),
+        (
+            "hub/config.json",
+            b"",
+            "is the folder of a pretrained encoder; use it as --features \"wav2vec2:model='{}'\".",
+        ),
+        ("results/rows.jsonl", b"", "is a folder of results; look at its report.html, or its report.md."),
+        ("m.joblib", b"", "is a saved estimator; export it first: featkit export {} -o {stem}.onnx"),
+        (
+            "m.ort",
+            b"\x00" * 4 + b"ORTM",
+            "is an ORT file, which onnxruntime alone reads; name the model.onnx that it was",
+        ),
+        (
+            "m.tflite",
+            b"\x00" * 4 + b"TFL3",
+            "is a TFLite file, which LiteRT alone reads; name the model.onnx that it was",
+        ),
+    ],
+)
+def test_another_file_of_featkits_is_called_what_it_is(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    path = tmp_path / Path(name).parts[0]
+    result = info(path)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith(f"Error: {path}: {told.format(path, stem=path.with_suffix(''))}")
+
+
+def test_the_setting_that_is_named_for_a_pretrained_encoder_exists(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    (text,) = re.findall('"(.*)"', info(tmp_path).stderr)
+    assert plugins.parse(text) == ("wav2vec2", {"model": str(tmp_path)})
+    assert "model" in plugins.find("features", "wav2vec2").__dataclass_fields__
+
+
+def test_what_fit_leaves_behind_a_training_is_known_by_its_name(tmp_path: Path) -> None:
+    with _checkpoint(tmp_path / "m.onnx", resume=False) as path:
+        path.touch()
+    assert "featkit fit --resume -o" in info(path).stderr

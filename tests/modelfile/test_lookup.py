@@ -21,7 +21,8 @@ TEXTS = np.array(["anger", "joy"], dtype=object)
 
 
 def labels(*nodes: onnx.NodeProto) -> list[str] | None:
-    stored = [numpy_helper.from_array(TEXTS, "texts"), numpy_helper.from_array(np.array(["x"], dtype=object), "others")]
+    given = {"texts": TEXTS, "others": np.array(["x"], dtype=object), "none": np.array([""], dtype=object)}
+    stored = [numpy_helper.from_array(texts, name) for name, texts in given.items()]
     graph = helper.make_graph(list(nodes), "g", [], [], stored)
     return check_contents(helper.make_model(graph).SerializeToString(), "model.onnx").labels
 
@@ -34,10 +35,18 @@ def test_labels_are_found_behind_other_names() -> None:
     assert labels(constant, gather, node("Identity", ["l"], ["label"])) == ["anger", "joy"]
 
 
+def test_in_place_of_a_label_there_may_be_none() -> None:
+    gather = node("Gather", ["texts", "i"], ["l"])
+    assert labels(gather, node("Where", ["flaw", "none", "l"], ["label"])) == ["anger", "joy"]
+
+
 @pytest.mark.parametrize(
     "nodes",
     [
         [],
+        [node("Gather", ["texts", "i"], ["l"]), node("Where", ["flaw", "others", "l"], ["label"])],
+        [node("Gather", ["texts", "i"], ["l"]), node("Where", ["flaw", "l", "none"], ["label"])],
+        [node("Gather", ["texts", "i"], ["l"]), node("Where", ["flaw", "none"], ["label"])],
         [node("Identity", ["texts"], ["label"])],
         [node("Gather", ["nowhere", "i"], ["label"])],
         [node("Gather", ["label", "i"], ["label"])],
