@@ -20,7 +20,8 @@ import numpy as np
 from featkit.benchmark import compare
 from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
-from featkit.evaluation import Evaluation, evaluate
+from featkit.evaluation import evaluate
+from featkit.scores import Evaluation
 from featkit.tables import markdown, percent
 
 PLAN, COPIES = "standard", 8

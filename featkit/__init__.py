@@ -14,10 +14,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from featkit.classifier import SERClassifier
-    from featkit.evaluation import Evaluation, evaluate
+    from featkit.evaluation import evaluate
     from featkit.extraction import extract
     from featkit.features.base import FeatureExtractor, Features
     from featkit.runtime import Model, load
+    from featkit.scores import Evaluation
     from featkit.transformer import Functionals
     from featkit.tuning import TunedClassifier, Tuning, tune
     from featkit.voting import SERVoting
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "SERClassifier": "featkit.classifier",
-    "Evaluation": "featkit.evaluation",
+    "Evaluation": "featkit.scores",
     "evaluate": "featkit.evaluation",
     "extract": "featkit.extraction",
     "FeatureExtractor": "featkit.features.base",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from featkit import normalise as speaker
 from featkit.augment import Augment, find_augment
 from featkit.backend import Backend, Float, find_backend, heard
+from featkit.columns import column, labelled, same_length
 from featkit.errors import DataError
-from featkit.extraction import Copies, Failure, clip_list, extract, extract_all
+from featkit.extraction import Copies, Failure, extract, extract_all
 from featkit.features.base import FeatureExtractor, Features, View, find_extractor, stack
 
 if TYPE_CHECKING:
@@ -202,7 +202,6 @@ class SERClassifier(Recogniser):
         if y is None:
             raise DataError("SERClassifier requires y to be passed, but the target y is None.")
         clips, y, groups = labelled(X, y, groups)
-        check_classification_targets(y)
         places, sample_weight = heard(sample_weight, len(clips))
         clips, y = [clips[i] for i in places], y[places]
         groups = None if groups is None else groups[places]
@@ -364,33 +363,6 @@ def _lengths(features: Sequence[Features]) -> list[float] | None:
     if len(known) < len(features):
         return None
     return [round(float(length), 3) for length in np.quantile(known, [0.05, 0.5, 0.95])]
-
-
-def column(values: Any, what: str) -> npt.NDArray[Any]:
-    """Labels or speakers as an array (n,) without holes."""
-    if isinstance(values, str):
-        raise DataError(f"One {what} is given, {values!r}, where a list with one for every clip is expected.")
-    for i, value in enumerate(np.asarray(values, dtype=object).ravel()):
-        if not isinstance(value, str | int | float | np.generic) or value != value or value in (np.inf, -np.inf):
-            raise DataError(f"The {what} of clip {i} is {value!r}. Drop the clip or give it a {what}.")
-    array = column_or_1d(values, warn=True)
-    return np.array(array.tolist()) if array.dtype == object else array
-
-
-def labelled(X: Any, y: Any, groups: Any) -> tuple[list[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Clips, labels and speakers (None where nobody knows), one of each a clip."""
-    clips, y = clip_list(X), column(y, "label")
-    speakers = None if groups is None else column(groups, "speaker")
-    same_length(clips=clips, labels=y, speakers=speakers)
-    return clips, y, speakers
-
-
-def same_length(**columns: Sized | None) -> None:
-    """Refuse columns of different lengths; None is no column."""
-    lengths = {name: len(values) for name, values in columns.items() if values is not None}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{n} {name}" for name, n in lengths.items())
-        raise DataError(f"Columns have inconsistent numbers of samples: {told}. Give one of each for every clip.")
 
 
 def _check_classes(y: npt.NDArray[Any]) -> None:

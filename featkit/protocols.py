@@ -18,12 +18,14 @@ from featkit.errors import DataError, LeakageError
 Places: TypeAlias = npt.NDArray[np.intp]
 Pair: TypeAlias = tuple[Places, Places]
 """Places of the clips that are learned from, and of those that are judged."""
-CV: TypeAlias = int | str | Sequence[str]
+CV: TypeAlias = int | str | Sequence[str] | Sequence[Sequence[str]]
 
 LEAKS = "SPEAKERS LEAK"
 """Stands in the text of every protocol that has heard the speakers it judges."""
 PERMUTED = "LABELS PERMUTED"
 """Stands in the text where labels were permuted within speakers."""
+ALONE = "ONE CLIP EACH"
+"""Stands in the text where no speaker has two clips: file names given as speakers would hide that voices leak."""
 _NUMBERED = {"random": 5, "sentences": None, "both": 5}
 """Protocols that take a number of folds, and how many they make without one; None leaves one out at a time."""
 
@@ -34,11 +36,12 @@ class _Plan:
 
     kind: str
     n: int | None = None
-    speakers: tuple[str, ...] = ()
+    tests: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fixed test set."""
 
 
 def read_cv(text: str) -> CV:
-    """``loso``, ``6``, ``random:5``, ``sentences``, ``both:5`` or ``test:03,08`` of a command line → ``cv``.
+    """``loso``, ``6``, ``random:5``, ``sentences``, ``both:5`` or ``test:03,08;09,10`` of a command line → ``cv``.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def split(
     if plan.kind == "random":
         made = _random(y, plan.n or 5, seed)
     elif plan.kind == "fixed":
-        made = _fixed(speakers, plan.speakers)
+        made = _fixed(speakers, plan.tests)
     elif plan.kind == "both":
         made = _both(y, speakers, sentences, plan.n or 5, seed)
     elif plan.kind == "sentences":
@@ -110,11 +113,23 @@ def require_speakers(speakers: Any, allow_leakage: bool) -> None:
 def _plan(cv: CV) -> _Plan:
     if isinstance(cv, str):
         return _worded(cv)
-    if isinstance(cv, Sequence):
-        return _Plan("fixed", speakers=tuple(str(name) for name in cv))
-    if not isinstance(cv, int) or isinstance(cv, bool) or cv < 2:
-        raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
-    return _Plan("speakers", cv)
+    if isinstance(cv, int | float):
+        if not isinstance(cv, int) or isinstance(cv, bool) or cv < 2:
+            raise DataError(f"cv must be 'loso' or a number of folds from 2 on; it is {cv!r}.")
+        return _Plan("speakers", cv)
+    if isinstance(cv, Sequence) and cv:
+        several = all(isinstance(names, Sequence) and not isinstance(names, str) for names in cv)
+        tests: Any = cv if several else [cv]
+        if all(isinstance(name, str | int | np.generic) for names in tests for name in names):
+            return _Plan("fixed", tests=tuple(map(_names, tests)))
+    raise DataError(
+        f"cv is a {type(cv).__name__}; give 'loso', a number of folds, 'random', 'sentences', 'both', or the judged, "
+        "['03', '08'] or several such lists. For other folds: cross_val_predict(clf, X, y, groups=speakers, cv=...)."
+    )
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in names)
 
 
 def _worded(cv: str) -> _Plan:
@@ -122,10 +137,12 @@ def _worded(cv: str) -> _Plan:
     if cv == "loso":
         return _Plan("speakers")
     if name == "test" and rest.strip():
-        return _Plan("fixed", speakers=tuple(word.strip() for word in rest.split(",")))
+        tests = [[word.strip() for word in names.split(",")] for names in rest.split(";")]
+        return _Plan("fixed", tests=tuple(map(_names, tests)))
     if name in _NUMBERED and (not colon or (rest.isdecimal() and int(rest) >= 2)):
         return _Plan(name, int(rest) if rest else _NUMBERED[name])
-    known = ["loso", "a number of folds from 2 on", "random", "sentences", "both", "test:SPEAKER,SPEAKER"]
+    known = ["loso", "a number of folds from 2 on", "random", "sentences", "both", "test:SPEAKER,SPEAKER",
+             "test:SPEAKER,SPEAKER;SPEAKER,SPEAKER"]  # fmt: skip
     told = plugins.unknown("protocol", cv, known, "Protocols")
     raise DataError(f"{told} random, sentences and both take a number of folds, as in random:5.")
 
@@ -143,6 +160,8 @@ def _groups(y: npt.NDArray[Any], groups: Any, n: int | None, seed: int, noun: st
     if present < (n or 2):
         raise DataError(f"Evaluation by {noun} needs at least {n or 2} {noun}s for this cv; there are {present}.")
     mark = "" if noun == "speaker" else f", {LEAKS}"
+    if noun == "speaker" and present == len(y):
+        mark = f", {ALONE}"
     if n is None:
         return LeaveOneGroupOut().split(y, y, groups), f"leave one of {present} {noun}s out{mark}"
     return _stratified(y, groups, n, seed), f"{n} folds of {present} {noun}s{mark}"
@@ -155,18 +174,30 @@ def _stratified(y: npt.NDArray[Any], groups: Any, n: int, seed: int) -> Any:
     return quietly(StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups))
 
 
-def _fixed(speakers: Any, wanted: Sequence[str]) -> tuple[Any, str]:
+def _fixed(speakers: Any, tests: Sequence[Sequence[str]]) -> tuple[Any, str]:
+    """One fold for each set of test speakers."""
     names = np.array([str(speaker) for speaker in speakers])
+    wanted = [name for test in tests for name in dict.fromkeys(test)]
     for name in wanted:
         if name not in names:
             raise DataError(_unknown(name, sorted(set(names.tolist()))))
-    test = np.isin(names, list(wanted))
-    others = len(set(names[~test]))
-    if not others:
-        raise DataError("All speakers are test speakers; nobody is left to learn from.")
-    told = ", ".join(sorted(set(wanted)))
+        if wanted.count(name) > 1:
+            raise DataError(f"The speaker '{name}' stands in two sets of test speakers; every clip is judged once.")
+    folds, others = [], 0
+    for test in tests:
+        judged = np.isin(names, list(test))
+        others = len(set(names[~judged]))
+        if not others:
+            raise DataError("All speakers are test speakers; nobody is left to learn from.")
+        folds.append((np.flatnonzero(~judged), np.flatnonzero(judged)))
+    if len(tests) > 1:
+        return folds, f"leave one of {len(tests)} sets of speakers out: {'; '.join(map(_listed, tests))}"
     noun = "speaker" if len(set(wanted)) == 1 else "speakers"
-    return [(np.flatnonzero(~test), np.flatnonzero(test))], f"test {noun} {told}, learned from {others} others"
+    return folds, f"test {noun} {_listed(wanted)}, learned from {others} others"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(sorted(set(names)))
 
 
 def _unknown(name: str, speakers: list[str]) -> str:

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from speech import EMOTIONS, SPEAKERS, extracted, fitted, small, speech, write_wav
 
-from featkit import SERClassifier
+from featkit import SERClassifier, evaluate
 from featkit.augment import Augment, find_augment
 from featkit.errors import AudioError, DataError, FeatkitError, FeatureError, PluginError
 from featkit.features.mfcc import MFCC39
@@ -302,6 +302,16 @@ def replaced(label: Any, at: int = 5) -> list[Any]:
 def test_labels_that_cannot_be_learned_are_refused(y: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         SERClassifier().fit(extracted("functionals"), y)
+
+
+def test_a_column_of_something_else_is_no_column_of_labels() -> None:
+    waves = speech().waves * 2
+    for labels in ([f"{i / 7 - 1:.3f}" for i in range(48)], [f"clip{i}.wav" for i in range(48)]):
+        for judge in (SERClassifier().fit, lambda X, y: evaluate(SERClassifier(), X, y, np.arange(48) % 4)):
+            with pytest.raises(DataError, match=r"48 different labels among 48 clips, as .*: is this the column of"):
+                judge(waves, labels)
+    with pytest.raises(DataError, match=r"Give one speaker for every clip, \(n,\)\."):
+        SERClassifier().fit(speech().waves, speech().labels, groups=[("a", 1)] * 24)
 
 
 def test_continuous_targets_are_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from featkit.errors import DataError, LeakageError
 from featkit.protocols import read_cv, split
@@ -78,6 +78,27 @@ def test_a_fixed_test_set_judges_its_speakers_alone() -> None:
     assert set(SPEAKERS[test]) == {"03", "10"}
 
 
+@pytest.mark.parametrize("cv", ["test:03,08;09;10", [["03", "08"], ["09"], ("10",)]])
+def test_sessions_are_left_out_as_sets_of_their_speakers(cv: Any) -> None:
+    pairs, text = folds(cv)
+    assert text == "leave one of 3 sets of speakers out: 03, 08; 09; 10"
+    assert [set(SPEAKERS[test]) for _, test in pairs] == [{"03", "08"}, {"09"}, {"10"}]
+    assert all(set(SPEAKERS[train]) == {"03", "08", "09", "10"} - set(SPEAKERS[test]) for train, test in pairs)
+
+
+def test_speakers_who_are_numbers_may_be_named_as_numbers() -> None:
+    numbers = SPEAKERS.astype(int)
+    pairs, text = folds([[3, 8], [np.int64(9)]], speakers=numbers)
+    assert text == "leave one of 2 sets of speakers out: 3, 8; 9"
+    assert [set(numbers[test]) for _, test in pairs] == [{3, 8}, {9}]
+
+
+@pytest.mark.parametrize("cv", ["loso", 3])
+def test_a_speaker_for_every_clip_stands_in_the_protocol(cv: Any) -> None:
+    assert folds(cv, speakers=np.arange(len(Y)))[1].endswith("speakers out, ONE CLIP EACH" if cv == "loso" else "EACH")
+    assert "EACH" not in folds(cv)[1]
+
+
 @pytest.mark.parametrize(
     ("text", "cv"),
     [("loso", "loso"), ("6", 6), ("both:3", "both:3"), ("test:03,08", "test:03,08"), ("random", "random")],
@@ -100,6 +121,12 @@ def test_a_protocol_is_read_from_a_word(text: str, cv: Any) -> None:
         (2.5, "cv must be 'loso' or a number of folds from 2 on; it is 2.5"),
         ("test:3", r"No speaker is named '3'\. Did you mean '03'\? Speakers: 03, 08, 09, 10"),
         ("test:03,08,09,10", "All speakers are test speakers; nobody is left to learn from"),
+        ("test:03;08,03", "The speaker '03' stands in two sets of test speakers; every clip is judged once"),
+        ("test:03;99", "No speaker is named '99'"),
+        (GroupKFold(2), r"cv is a GroupKFold; give 'loso', .* cross_val_predict\(clf, X, y, groups=speakers, cv"),
+        ([(np.arange(2), np.arange(2))], "cv is a list; give 'loso', a number of folds"),
+        ([], "cv is a list; give 'loso'"),
+        (None, "cv is a NoneType; give 'loso'"),
         (9, "needs at least 9 speakers for this cv; there are 4"),
         ("sentences:9", "needs at least 9 sentences for this cv; there are 3"),
         ("random:99", "99 folds need at least 99 clips of every emotion"),

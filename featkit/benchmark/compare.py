@@ -10,7 +10,7 @@ import numpy as np
 from featkit import metrics
 from featkit.benchmark.rows import Made, Row
 from featkit.errors import DataError
-from featkit.evaluation import Evaluation
+from featkit.scores import Evaluation
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from featkit.benchmark.deployed import Deployed
 from featkit.benchmark.recipe import Protocol, Recipe, hashed
 from featkit.benchmark.state import code_hash, versions
 from featkit.errors import DataError
-from featkit.evaluation import Evaluation
 from featkit.metrics import Difference
+from featkit.scores import Evaluation
 
 FORMAT = 1
 

@@ -18,10 +18,11 @@ from featkit.benchmark.state import code_hash, data_hash
 from featkit.classifier import Recogniser
 from featkit.corpus import Corpus
 from featkit.errors import FeatkitError
-from featkit.evaluation import Evaluation, evaluate, evaluate_across, refuse_shared
+from featkit.evaluation import evaluate, evaluate_across, refuse_shared
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor
 from featkit.protocols import CV, LEAKS, require_speakers
+from featkit.scores import Evaluation
 
 
 @dataclass(frozen=True)

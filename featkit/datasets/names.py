@@ -20,9 +20,11 @@ def plain_name(speaker: str) -> str:
     {'3'}
     >>> plain_name("emodb/03") == plain_name("ravdess/03"), plain_name("f3") == plain_name("m3")
     (False, False)
+    >>> plain_name("101"), plain_name("010")
+    ('101', '10')
     """
     name = _SPEAKER_WORD.sub("", letters(speaker))
-    return re.sub(r"0+(?=\d)", "", name) if name.isdecimal() else re.sub(r"(?<=\D)0+(?=\d)", "", name)
+    return re.sub(r"^0+(?=\d)", "", name) if name.isdecimal() else re.sub(r"(?<=\D)0+(?=\d)", "", name)
 
 
 def letters(name: str) -> str:

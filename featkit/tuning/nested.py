@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from featkit.backend import Float, Space
-from featkit.classifier import Recogniser, SERClassifier, column
+from featkit.classifier import Recogniser, SERClassifier
+from featkit.columns import column
 from featkit.errors import DataError
 from featkit.extraction import Failure
 from featkit.features.base import Features

@@ -14,7 +14,8 @@ from sklearn.base import clone
 from tqdm import tqdm
 
 from featkit.backend import Space
-from featkit.classifier import SERClassifier, labelled
+from featkit.classifier import SERClassifier
+from featkit.columns import labelled
 from featkit.errors import DataError, FeatkitError
 from featkit.evaluation import evaluate
 from featkit.features.base import Features

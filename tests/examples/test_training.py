@@ -14,7 +14,7 @@ from speech import speech
 
 from featkit import SERClassifier, evaluate, load
 from featkit.corpus import Corpus, read_corpus
-from featkit.evaluation import Evaluation
+from featkit.scores import Evaluation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., str]
