@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from inspect import ismodule
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,22 @@ from featkit.backend import Backend
 from featkit.card import CARD_HEAD, model_card
 from featkit.errors import ExportError
 from featkit.extraction import clip_list, extract_one
-from featkit.features.base import Bundle, Features, stack
+from featkit.features.base import Bundle, Features, packages_of, stack
 from featkit.files import require_writable, write_all, writing
 from featkit.graph import GraphBuilder, session
-from featkit.modelfile import canary
 from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY, open_model
 from featkit.modelfile.seal import SEAL_KEY, sealed
-from featkit.runtime import Model, parts_of
+from featkit.runtime import Model
+from featkit.timing import median_seconds
+from featkit.versions import installed
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
 
+CHECKED = "checked"
+"""Name, in the graph, of the wave that is heard: silence in place of one that is no clip."""
 UNCHECKED = "unchecked"
-"""Name, in the graph, of the probabilities before it is looked whether the wave is one."""
+"""Name, in the graph, of the probabilities that are answered to it, whether it was a clip or not."""
 
 TOLERANCE = 1e-4
 """Largest difference of a probability that is allowed between the exported and the trained model."""
@@ -106,7 +109,7 @@ def export(
     licences = {member.extractor_.licence for member in members if member.extractor_.licence}
     recipe: dict[str, Any] = {
         "format": RECIPE_FORMAT,
-        "featkit_version": _version(),
+        "featkit_version": version("featkit"),
         "labels": labels,
         "sample_rate": SAMPLE_RATE,
         "min_samples": shortest,
@@ -197,13 +200,8 @@ def _latency(model: Model, clips: list[Any]) -> tuple[float, float] | None:
         return None
     wave = sorted(waves, key=len)[len(waves) // 2]
     wave = at_least(wave, model.recipe["min_samples"], True)
-    model.predict_proba([wave])  # the first call is slower
-    spent = []
-    for _ in range(5):
-        start = time.perf_counter()
-        model.predict_proba([wave])
-        spent.append(time.perf_counter() - start)
-    return sorted(spent)[2], wave.size / SAMPLE_RATE
+    seconds = median_seconds([partial(model.predict_proba, [wave])] * 5, time.perf_counter)
+    return seconds, wave.size / SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -247,7 +245,9 @@ def _assemble(
     members: Sequence[SERClassifier], fronts: Sequence[_Front], labels: list[str], shortest: int
 ) -> onnx.ModelProto:  # fmt: skip
     g = GraphBuilder("featkit")
-    wave = g.input("wave", ["batch", "samples"]) if any(front.graph is not None for front in fronts) else ""
+    wave, flaw = "", ""
+    if any(front.graph is not None for front in fronts):
+        wave, flaw = _checked(g, g.input("wave", ["batch", "samples"]), shortest)
     values: dict[int, str] = {}  # by front: what two members read is computed once
     probabilities = []
     for member, front in zip(members, fronts, strict=True):
@@ -261,8 +261,7 @@ def _assemble(
     mean = probabilities[0] if len(members) == 1 else g.op("Mean", *probabilities)
     index = g.op("ArgMax", mean, axis=1, keepdims=0)
     label = g.op("Gather", _texts(g, labels), index, axis=0)
-    if wave:
-        flaw = _flaw(g, wave, shortest)
+    if flaw:
         mean = g.op("Add", g.named(mean, UNCHECKED), flaw)
         label = g.op("Where", g.op("IsNaN", g.op("Squeeze", flaw, g.ints(1))), _texts(g, [""]), label)
     g.output(label, "label", ["batch"], TensorProto.STRING)
@@ -272,11 +271,16 @@ def _assemble(
     return g.model()
 
 
-def _flaw(g: GraphBuilder, wave: str, shortest: int) -> str:
-    """(batch, 1): 0, or NaN where a sample is no number or the wave is too short. Most networks would answer anyway."""
+def _checked(g: GraphBuilder, wave: str, shortest: int) -> tuple[str, str]:
+    """The wave that is heard (batch, samples), and its flaw (batch, 1): 0, or NaN where it is no clip.
+
+    Which it is not where a sample is no number or there are too few. Most networks would answer it all the same, and a
+    session of onnxruntime 1.17 is broken for good once it has sorted NaN.
+    """
     enough = g.op("GreaterOrEqual", g.op("Shape", wave, start=1, end=2), g.ints(shortest))
     nothing = g.op("Mul", g.op("ReduceSum", wave, g.ints(1), keepdims=1), g.constant(0.0))
-    return str(g.op("Div", nothing, g.op("Cast", enough, to=TensorProto.FLOAT)))
+    flaw = g.op("Div", nothing, g.op("Cast", enough, to=TensorProto.FLOAT))
+    return g.named(g.op("Where", g.op("IsNaN", flaw), g.constant(0.0), wave), CHECKED), flaw
 
 
 def _texts(g: GraphBuilder, texts: list[str]) -> str:
@@ -332,15 +336,12 @@ def _compare(classifier: Recogniser, expected: Any, got: Any, labels: Any) -> fl
 
 
 def _versions(members: Sequence[SERClassifier], fronts: Sequence[_Front]) -> dict[str, str]:
-    """Of the packages that decide what the model answers: where features are no graph, what their module imports."""
+    """Of the packages that decide what the model answers, also those of features that are no graph."""
     packages = {"featkit", "numpy", "onnxruntime", "soxr"}
     for member, front in zip(members, fronts, strict=True):
-        for part in parts_of(member.extractor_) if front.graph is None else ():
-            home = type(part).__module__
-            values = vars(sys.modules[home]).values() if home in sys.modules else ()
-            names = [home, *(value.__name__ for value in values if ismodule(value))]
-            packages |= {name.partition(".")[0] for name in names}
-    return canary.installed(packages)
+        if front.graph is None:
+            packages |= packages_of(member.extractor_)
+    return installed(packages)
 
 
 def _settings(backend: Backend) -> dict[str, Any]:
@@ -353,15 +354,9 @@ def _gone(clip: Any) -> bool:
 
 
 def _made_speech() -> list[Wave]:
-    from featkit.datasets.synthetic import EMOTIONS, synthesise
+    from featkit.datasets.synthetic import one_of_each  # seldom needed
 
-    return [synthesise(emotion, speaker=0, sentence=0, take=0) for emotion in EMOTIONS]
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("featkit")
+    return one_of_each()
 
 
 def _plain(value: Any) -> Any:

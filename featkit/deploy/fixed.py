@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from featkit.deploy.source import PROBABILITIES, PRODUCTS, Source, above, named_nodes, scratch
 from featkit.errors import ExportError
-from featkit.export import UNCHECKED
+from featkit.export import CHECKED, UNCHECKED
 
 Array = npt.NDArray[Any]
 
@@ -38,11 +38,7 @@ def fix(source: Source, samples: int) -> FixedGraph:
     """
     model = onnx.ModelProto()
     model.CopyFrom(source.proto)
-    if any(UNCHECKED in node.output for node in model.graph.node):
-        _replace(model.graph.node, [node for node in model.graph.node if PROBABILITIES not in node.output])
-        for node in model.graph.node:
-            if UNCHECKED in node.output:
-                node.output[0] = PROBABILITIES
+    _believe(model)
     kept = above(model.graph.node, {PROBABILITIES})
     _replace(model.graph.node, [node for node in model.graph.node if set(node.output) & kept])
     _replace(model.graph.output, [value for value in model.graph.output if value.name == PROBABILITIES])
@@ -51,6 +47,17 @@ def fix(source: Source, samples: int) -> FixedGraph:
     nodes = named_nodes(graph.node)
     place, passed = _border(nodes, source.network, set(constants))
     return FixedGraph(nodes[:place], nodes[place:], passed, constants)
+
+
+def _believe(model: onnx.ModelProto) -> None:
+    """Leave out what looks whether the wave is one."""
+    if not any(UNCHECKED in node.output for node in model.graph.node):
+        return
+    _replace(model.graph.node, [node for node in model.graph.node if not {CHECKED, PROBABILITIES} & {*node.output}])
+    for node in model.graph.node:
+        for names, old, new in ((node.input, CHECKED, "wave"), (node.output, UNCHECKED, PROBABILITIES)):
+            for i, name in enumerate(names):
+                names[i] = new if name == old else name
 
 
 def _border(nodes: list[onnx.NodeProto], network: frozenset[str], constants: set[str]) -> tuple[int, str]:
