@@ -17,7 +17,6 @@ from featkit.decoding import SAMPLE_RATE as SAMPLE_RATE
 from featkit.decoding import Stored as Stored
 from featkit.decoding import Wave as Wave
 from featkit.decoding import decode_bytes, decode_file, shown
-from featkit.decoding import stored_as as stored_as
 from featkit.errors import AudioError
 
 _LOUDEST = 1_000  # float recordings may exceed 1 by a few times; beyond this they are integers that nobody scaled

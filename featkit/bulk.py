@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +16,15 @@ import numpy as np
 from featkit.audio import SAMPLE_RATE, read
 from featkit.decoding import shown
 from featkit.errors import AudioError, DataError, FeatureError
-from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec, find_extractor
+from featkit.features.base import FeatureExtractor, View, extractor_from_spec, find_extractor, packages_of
 from featkit.parts import FileError, Notes, Options, Summary, reading_stage, run
 from featkit.quality import flags
 from featkit.store.copies import copy_table
 from featkit.store.layout import NOTED, Layout
 from featkit.store.marks import is_copy
 from featkit.store.table import COPIES, settings_of
-from featkit.stream.windows import bounds, n_samples
+from featkit.stream.windows import bounds, n_samples, window_and_hop
+from featkit.versions import installed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +117,9 @@ def extract_files(
     Raises
     ------
     DataError
-        As `featkit.parts.run` does, or another file stands where a copy is to be.
+        As `featkit.parts.run` does, another file stands where a copy is to be, or there is a hop without a window.
+    AudioError
+        The lengths of windows make no sense.
     FeatkitError
         The set is not known, not installed, or set up in a way that makes no sense.
     """
@@ -130,10 +130,7 @@ def extract_files(
         raise DataError(f"{path}: {path.suffix[1:].upper()} holds no frames; name the file *.parquet or *.npz.")
     if path.suffix in COPIES and path.exists() and not is_copy(path) and not (options and options.overwrite):
         raise DataError(f"{path}: is there and not of this command; name another output, or say --overwrite.")
-    extractor, windows = find_extractor(features), None
-    if window is not None:
-        windows = (float(window), float(window if hop is None else hop))
-        n_samples(*windows)  # lengths that make no sense are told before the first file
+    extractor, windows = find_extractor(features), window_and_hop(window, hop)
     names = tuple(extractor.names(view))
     settings = settings_of(
         extractor.spec, view, names, synthetic, pad_short=pad_short,
@@ -150,19 +147,8 @@ def extract_files(
 
 def versions(extractor: FeatureExtractor) -> dict[str, str]:
     """Versions of what decides the numbers: featkit, what decodes, and what the modules of the set import."""
-    packages = {"featkit", "numpy", "soundfile", "soxr"}
-    for part in extractor.parts if isinstance(extractor, Fusion) else (extractor,):
-        for kind in type(part).__mro__:
-            members = vars(sys.modules[kind.__module__]).values()
-            packages |= {member.__name__.partition(".")[0] for member in members if isinstance(member, ModuleType)}
-    return {f"version of {name}": found for name in sorted(packages) if (found := _version(name))}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    packages = {"featkit", "numpy", "soundfile", "soxr"} | packages_of(extractor)
+    return {f"version of {name}": found for name, found in installed(packages).items()}
 
 
 @lru_cache(maxsize=4)

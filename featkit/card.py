@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from featkit.modelfile.recipe import OWN_SCORES
+from featkit.settings import set_name
 from featkit.tables import counted
 
 LIMITS = (
@@ -32,7 +34,7 @@ def described(recipe: dict[str, Any], inputs: list[str]) -> dict[str, str]:
     normalised = " in deviations from each speaker's mean" if members[0]["normalise"] else ""
     given = [wave if name == "wave" else f"{name}{normalised} (computed by featkit)" for name in inputs]
     features = [
-        f"{named(member['features'])} {member['view']}, specification {member['feature_hash']}" for member in members
+        f"{set_name(member['features'])} {member['view']}, specification {member['feature_hash']}" for member in members
     ]
     average = "average of " if len(members) > 1 else ""
     rows = {
@@ -92,14 +94,9 @@ def shown(recipe: dict[str, Any], inputs: list[str], name: str) -> dict[str, Any
     }
 
 
-def named(spec: dict[str, Any]) -> str:
-    """Name of a set from its specification."""
-    return "+".join(part["name"] for part in spec.get("fusion", [spec]))
-
-
 def _backend(member: dict[str, Any], members: list[dict[str, Any]]) -> str:
     name: str = member["backend"]["name"]
-    return f"{name} on {named(member['features'])}" if len(members) > 1 else name
+    return f"{name} on {set_name(member['features'])}" if len(members) > 1 else name
 
 
 def _settings(params: dict[str, Any]) -> str:
@@ -135,7 +132,7 @@ def window_caution(recipe: dict[str, Any], window: float) -> str | None:
 def _scores(scores: dict[str, Any] | None) -> str:
     if not scores:
         return "not measured; `featkit fit --evaluate` measures the recipe on speakers it has not heard"
-    if not {"protocol", "WA", "UA", "UA_95"} <= scores.keys():  # somebody's own
+    if not scores.keys() >= OWN_SCORES:  # somebody's own
         return ", ".join(f"{name} {value}" for name, value in scores.items())
     kind = "SYNTHETIC " if scores.get("synthetic") else ""
     ends = f" [{100 * scores['UA_95'][0]:.0f}, {100 * scores['UA_95'][1]:.0f}]" if scores["UA_95"] else ""

@@ -17,10 +17,10 @@ from featkit.datasets.base import Skipped
 from featkit.datasets.names import alike, plain_name
 from featkit.datasets.twins import twins
 from featkit.errors import DataError, FeatureError
-from featkit.extraction import Failure, extract_all
-from featkit.features.base import FeatureExtractor, Features, View, extractor_from_spec
+from featkit.extraction import Failure
+from featkit.features.base import FeatureExtractor, extractor_from_spec
 from featkit.settings import differing
-from featkit.store import FeatureTable, is_table, read_table
+from featkit.store import is_table, read_table
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser
@@ -66,26 +66,10 @@ class Corpus:
         worker = clone(classifier).set_params(n_jobs=n_jobs, progress=progress)
         return self._usable(*worker.extract_all(self.clips))
 
-    def with_features(
-        self, extractor: FeatureExtractor, view: View, *, pad_short: bool = False, n_jobs: int | None = None,
-        progress: bool = False,
-    ) -> tuple[Corpus, list[Failure]]:  # fmt: skip
-        """The same corpus with one view of one set for clips, to be written as a table."""
-        found = extract_all(self.clips, extractor, view, pad_short=pad_short, n_jobs=n_jobs, progress=progress)
-        usable, failures = self._usable(*found)
-        return replace(usable, extractor=extractor), failures
-
-    def table(self) -> FeatureTable:
-        """A corpus `with_features` as a table to write."""
-        if self.extractor is None or not all(isinstance(clip, Features) for clip in self.clips):
-            raise FeatureError(f"{self.name} holds recordings; extract features first.")
-        names = self.extractor.names(self.clips[0].view)
-        speakers, texts = (
-            [None] * len(self.files) if column is None else column.tolist() for column in (self.speakers, self.texts)
-        )
-        return FeatureTable(
-            self.files, self.labels.tolist(), speakers, texts, self.clips, names, self.extractor.spec, self.synthetic
-        )
+    def require_recordings(self, why: str) -> None:
+        """Raise `DataError` for a feature table; ``why`` tells what would be done with recordings."""
+        if self.extractor is not None:
+            raise DataError(f"{self.name} holds features; {why}: name the corpus with the recordings.")
 
     def only(self, places: npt.NDArray[Any] | Sequence[int]) -> Corpus:
         """The clips at ``places``, in that order."""
@@ -141,10 +125,11 @@ def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
         )
     names = [corpus.name for corpus in corpora]
     names = [name if names.count(name) == 1 else f"{name}-{i + 1}" for i, name in enumerate(names)]
+    whole = side_by_side([told_with(name, one) for name, one in zip(names, corpora, strict=True)], "+".join(names))
     found = twins([corpus.files for corpus in corpora])
     shared = found and (corpora[found[0][0]].files[found[0][1]], corpora[found[1][0]].files[found[1][1]])
     namesakes = _namesakes(corpora, specs)
-    doubts = [doubt for corpus in corpora for doubt in corpus.doubts]
+    doubts = [*whole.doubts]
     if namesakes and not shared:
         more = f" and {len(namesakes) - 1} more" if len(namesakes) > 1 else ""
         doubts.append(
@@ -156,21 +141,35 @@ def _merged(corpora: Sequence[Corpus], specs: Sequence[str]) -> Corpus:
             f"The same recording stands in two of the corpora, as '{shared[0]}' and '{shared[1]}': its speaker is in "
             "both. featkit audit finds all such copies; leave out one of each."
         )
+    return replace(whole, doubts=tuple(doubts), shared=shared, namesakes=namesakes)
+
+
+def side_by_side(corpora: Sequence[Corpus], name: str) -> Corpus:
+    """Several as one, the clips of the first before those of the next; equal names are of the same speaker."""
     return Corpus(
-        "+".join(names),
+        name,
         [file for corpus in corpora for file in corpus.files],
         [clip for corpus in corpora for clip in corpus.clips],
         np.concatenate([corpus.labels for corpus in corpora]),
-        _told_with(names, [corpus.speakers for corpus in corpora]),
-        _told_with(names, [corpus.texts for corpus in corpora]),
+        _one_column([corpus.speakers for corpus in corpora]),
+        _one_column([corpus.texts for corpus in corpora]),
         any(corpus.synthetic for corpus in corpora),
         corpora[0].extractor,
         tuple(source for corpus in corpora for source in corpus.sources),
-        tuple(doubts),
+        tuple(doubt for corpus in corpora for doubt in corpus.doubts),
         tuple(reason for corpus in corpora for reason in corpus.left_out),
-        shared,
-        namesakes,
+        next((corpus.shared for corpus in corpora if corpus.shared), None),
+        tuple(name for corpus in corpora for name in corpus.namesakes),
     )
+
+
+def told_with(name: str, corpus: Corpus) -> Corpus:
+    """The corpus with a name before those of its speakers and sentences, so that nobody is in another one too."""
+    speakers, texts = (
+        None if column is None else np.array([f"{name}/{value}" for value in column])
+        for column in (corpus.speakers, corpus.texts)
+    )
+    return replace(corpus, speakers=speakers, texts=texts)
 
 
 def _namesakes(corpora: Sequence[Corpus], specs: Sequence[str]) -> tuple[str, ...]:
@@ -193,10 +192,9 @@ def _unlike(corpora: Sequence[Corpus], specs: Sequence[str]) -> str:
     return ""
 
 
-def _told_with(names: Sequence[str], columns: Sequence[Strings | None]) -> Strings | None:
-    if any(column is None for column in columns):
-        return None
-    return np.array([f"{name}/{value}" for name, column in zip(names, columns, strict=True) for value in column])  # type: ignore[union-attr]
+def _one_column(columns: Sequence[Strings | None]) -> Strings | None:
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if len(known) == len(columns) else None
 
 
 def read_corpus(spec: str, progress: bool = False, *, lenient: bool = False) -> Corpus:

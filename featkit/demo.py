@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from featkit.benchmark import benchmark
@@ -14,6 +14,7 @@ from featkit.classifier import SERClassifier
 from featkit.corpus import read_corpus
 from featkit.runtime import load
 from featkit.tables import markdown, percent
+from featkit.timing import median_seconds
 
 FEATURES = "mfcc39"
 BACKENDS = ("svm", "xgboost", "cnn_lstm:epochs=30")
@@ -48,12 +49,7 @@ def run(out: Path, *, progress: bool = False) -> None:
         path = out / f"{classifier.backend_.name}.onnx"
         report = classifier.export(path, scores={"corpus": corpus.name, "synthetic": True} | evaluation.summary())
         model = load(path)
-        model.predict_proba([last])
-        times = []
-        for _ in range(20):
-            before = time.process_time()
-            model.predict_proba([last])
-            times.append(time.process_time() - before)
+        seconds = median_seconds([partial(model.predict_proba, [last])] * 20)
         records.append(rows[0].summary())
         table.append(
             {
@@ -63,7 +59,7 @@ def run(out: Path, *, progress: bool = False) -> None:
                 "model": str(path),
                 "kB": f"{report.n_bytes / 1000:.0f}",
                 "|Δp|": f"{report.max_difference:.0e}",
-                "ms/clip": f"{1000 * float(np.median(times)):.1f}",
+                "ms/clip": f"{1000 * seconds:.1f}",
             }
         )
     (out / "results.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")

@@ -19,9 +19,9 @@ from onnx import TensorProto
 from featkit.audio import SAMPLE_RATE, Wave, as_wave, at_least, name_of
 from featkit.backend import Backend
 from featkit.card import CARD_HEAD, model_card
-from featkit.errors import ExportError
+from featkit.errors import ExportError, PluginError
 from featkit.extraction import clip_list, extract_one
-from featkit.features.base import Bundle, Features, packages_of, stack
+from featkit.features.base import Bundle, FeatureExtractor, Features, extractor_from_spec, packages_of, stack
 from featkit.files import require_writable, write_all, writing
 from featkit.graph import GraphBuilder, session
 from featkit.modelfile.recipe import RECIPE_FORMAT, RECIPE_KEY, open_model
@@ -221,11 +221,24 @@ def _fronts(members: Sequence[SERClassifier]) -> list[_Front]:
             raise ExportError("A member with normalise='speaker' is exported alone, not as one of several.")
         if (extractor.spec_hash, view) not in shared:
             graph = None if member.normalise else extractor.to_onnx(view)
+            if graph is None:
+                _require_installed(extractor)
             name = view if len(members) == 1 else f"{extractor.name}_{view}"
             if name in {front.input for front in shared.values()}:  # the same set with other settings
                 name = f"{name}_{len(shared) + 1}"
             shared[extractor.spec_hash, view] = _Front("wave", graph) if graph is not None else _Front(name)
     return [shared[member.extractor_.spec_hash, member.backend_.consumes] for member in members]
+
+
+def _require_installed(extractor: FeatureExtractor) -> None:
+    """Where the model starts at features, whoever loads it finds the set by name, and so must we."""
+    try:
+        extractor_from_spec(extractor.spec)
+    except PluginError:
+        raise ExportError(
+            f"The feature set '{extractor.name}' is not installed, so a model that starts at its features finds it "
+            "nowhere. Install it as a package with an entry point, or write it as a graph (add_frames)."
+        ) from None
 
 
 def _told(member: SERClassifier, front: _Front) -> dict[str, Any]:

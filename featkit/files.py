@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,8 @@ def replacing(path: Path) -> Iterator[Path]:
     ('done', 1)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A name for each thread of the computer: several may write the same file.
+    draft = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
     try:
         yield draft
         draft.replace(path)

@@ -143,8 +143,12 @@ def reliability(told: Reliability) -> Figure:
 
 
 def curves(histories: Sequence[Sequence[Mapping[str, float]]]) -> Figure:
-    """Loss of every network epoch by epoch, and their mean; below, UA of what was held out in training, if any was."""
-    _some(histories)
+    """Loss of every network epoch by epoch, and their mean; below, UA of what was held out in training, if any was.
+
+    Of a single network the best epoch is marked, the one that early stopping keeps.
+    """
+    for some in (histories, *histories):
+        _some(some)
     kinds = [("loss", FIRST), ("validation_loss", SECOND)]
     validated = all("validation_ua" in history[0] for history in histories)
     with _figure(5.6, 4.6 if validated else 2.9) as figure:
@@ -157,6 +161,8 @@ def curves(histories: Sequence[Sequence[Mapping[str, float]]]) -> Figure:
             panels[0].legend(frameon=False, labelcolor=INK)
             _course(panels[1], histories, "validation_ua", 100, SECOND, "held out")
             panels[1].set_ylabel("held-out UA, %")
+            if len(histories) == 1:
+                _best_epoch(panels, histories[0])
         for panel in panels:
             panel.grid(color=GRID, lw=0.7)
         panels[-1].set_xlabel("epoch" if len(histories) == 1 else f"epoch ({len(histories)} networks, the mean bold)")
@@ -190,8 +196,13 @@ def svg(figure: Figure, title: str) -> str:
 
 def png(figure: Figure) -> bytes:
     """The picture as a file on white."""
+    return picture(figure, "png")
+
+
+def picture(figure: Figure, kind: str) -> bytes:
+    """The picture as a file on white: png, svg or pdf."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150, facecolor="white")
+    figure.savefig(file, format=kind, dpi=150, facecolor="white")
     return file.getvalue()
 
 
@@ -200,7 +211,7 @@ def require() -> None:
     try:
         import matplotlib  # noqa: F401 - only whether it is there
     except ModuleNotFoundError as error:
-        raise plugins.missing(error, "picture of a report") from None
+        raise plugins.missing(error, "picture") from None
 
 
 @contextmanager
@@ -246,7 +257,16 @@ def _course(panel: Any, histories: Any, key: str, scale: float, colour: str, lab
     last = min(len(history) for history in histories)  # early stopping ends them at different epochs
     means = np.mean([[row[key] for row in history[:last]] for history in histories], axis=0)
     panel.plot([row["epoch"] for row in histories[0][:last]], scale * means, color=colour, lw=2, label=label)
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _best_epoch(panels: Any, history: Sequence[Mapping[str, float]]) -> None:
+    best = max(history, key=lambda row: (row["validation_ua"], -row["validation_loss"]))
+    epoch, score = best["epoch"], 100 * best["validation_ua"]
+    for panel in panels:
+        panel.axvline(epoch, color=INK, lw=1, ls=(0, (1, 2)))
+    panels[1].plot(epoch, score, "o", color=SECOND, ms=6)
+    panels[1].set_title(f"best epoch {epoch:.0f}: UA {score:.1f} %", loc="left", fontsize=10, color=INK)
 
 
 def _limits(values: Sequence[float], ends: Sequence[float], chance: float | None) -> tuple[float, float]:

@@ -68,4 +68,4 @@ def find_preset(name: str, *, copies: int | None = None, pad_short: bool = False
         )
         for features, backend in preset.members
     ]  # fmt: skip
-    return members[0] if len(members) == 1 else SERVoting(members)
+    return SERVoting(members)

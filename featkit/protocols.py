@@ -26,8 +26,8 @@ PERMUTED = "LABELS PERMUTED"
 """Stands in the text where labels were permuted within speakers."""
 ALONE = "ONE CLIP EACH"
 """Stands in the text where no speaker has two clips: file names given as speakers would hide that voices leak."""
-_NUMBERED = {"random": 5, "sentences": None, "both": 5}
-"""Protocols that take a number of folds, and how many they make without one; None leaves one out at a time."""
+_NUMBERED = {"random": 5, "sentences": 0, "both": 5}
+"""Protocols that take a number of folds, and how many they make without one; 0 leaves one out at a time."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Plan:
     """What ``cv`` says, taken apart."""
 
     kind: str
-    n: int | None = None
+    n: int = 0
     tests: tuple[tuple[str, ...], ...] = ()
     """Speakers of each fixed test set."""
 
@@ -69,7 +69,7 @@ def split(
     plan = _plan(cv)
     if plan.kind == "speakers" and speakers is None:
         require_speakers(speakers, allow_leakage)
-        plan = _Plan("random", plan.n or 5)
+        plan = _Plan("random", plan.n or _NUMBERED["random"])
     if plan.kind in ("random", "sentences") and not allow_leakage:
         raise LeakageError(
             f"cv='{plan.kind}' judges voices that were heard in training, and the score is too high. Say "
@@ -86,11 +86,11 @@ def split(
         )
     made: Any
     if plan.kind == "random":
-        made = _random(y, plan.n or 5, seed)
+        made = _random(y, plan.n, seed)
     elif plan.kind == "fixed":
         made = _fixed(speakers, plan.tests)
     elif plan.kind == "both":
-        made = _both(y, speakers, sentences, plan.n or 5, seed)
+        made = _both(y, speakers, sentences, plan.n, seed)
     elif plan.kind == "sentences":
         made = _groups(y, sentences, plan.n, seed, "sentence")
     else:
@@ -154,15 +154,17 @@ def _random(y: npt.NDArray[Any], n: int, seed: int) -> tuple[Any, str]:
     return folds, f"{n} random folds, {LEAKS}"
 
 
-def _groups(y: npt.NDArray[Any], groups: Any, n: int | None, seed: int, noun: str) -> tuple[Any, str]:
+def _groups(y: npt.NDArray[Any], groups: Any, n: int, seed: int, noun: str) -> tuple[Any, str]:
     """Leave one speaker or sentence out at a time, or make ``n`` folds of whole ones."""
     present = len(np.unique(groups))
     if present < (n or 2):
-        raise DataError(f"Evaluation by {noun} needs at least {n or 2} {noun}s for this cv; there are {present}.")
+        one, fewer = ("loso", f"{present}") if noun == "speaker" else ("sentences", f"sentences:{present}")
+        few = f" Leave one out at a time (--cv {one}), or make fewer folds (--cv {fewer})." if n and present > 1 else ""
+        raise DataError(f"Evaluation by {noun} needs at least {n or 2} {noun}s for this cv; there are {present}.{few}")
     mark = "" if noun == "speaker" else f", {LEAKS}"
     if noun == "speaker" and present == len(y):
         mark = f", {ALONE}"
-    if n is None:
+    if not n:
         return LeaveOneGroupOut().split(y, y, groups), f"leave one of {present} {noun}s out{mark}"
     return _stratified(y, groups, n, seed), f"{n} folds of {present} {noun}s{mark}"
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from featkit.audio import Wave, as_wave, at_least, name_of
 from featkit.errors import AudioError, FeatureError, ModelError
-from featkit.features.base import FeatureExtractor, Fusion, View, extractor_from_spec
+from featkit.features.base import View, extractor_from_spec, parts_of
 from featkit.modelfile import canary
 from featkit.modelfile.recipe import Opened, open_model
 from featkit.modelfile.session import file_content, reason, time_limit, told
@@ -247,8 +247,3 @@ def _named(clips: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(clips, np.ndarray) and clips.ndim == 1 and clips.dtype.kind in "fiu":
         raise ModelError("One wave is given where a list of clips is expected; write [wave].")
     return ((name_of(clip, i), clip) for i, clip in enumerate(clips))
-
-
-def parts_of(extractor: FeatureExtractor) -> Sequence[FeatureExtractor]:
-    """The sets that a fusion consists of, or the one set."""
-    return extractor.parts if isinstance(extractor, Fusion) else (extractor,)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from featkit import plugins
 from featkit.errors import ModelError
 from featkit.files import replacing
-from featkit.settings import differing
+from featkit.settings import differing, set_name
 
 if TYPE_CHECKING:
     from featkit.classifier import SERClassifier
@@ -82,7 +82,7 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
     if about["backend"] != backend.name or not same:
         other = "" if same else f": {differing(extractor.spec, about['features'])}"
         raise ModelError(
-            f"{path}: was trained with {about['backend']} on {_name(about['features'])} ({about['feature_hash']}); "
+            f"{path}: was trained with {about['backend']} on {set_name(about['features'])} ({about['feature_hash']}); "
             f"this estimator is {backend.name} on {extractor.name} ({extractor.spec_hash}){other}. Give it the same "
             "parts."
         )
@@ -109,10 +109,6 @@ def load_weights(classifier: SERClassifier, path: str | os.PathLike[str]) -> Non
     classifier.check_clips_ = []
     if population is not None:
         classifier.population_ = population
-
-
-def _name(spec: dict[str, Any]) -> str:
-    return "+".join(part["name"] for part in spec.get("fusion", [spec]))
 
 
 def _plain(value: Any) -> Any:

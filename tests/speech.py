@@ -14,6 +14,8 @@ import soundfile
 from featkit import Features, SERClassifier, extract, plugins
 from featkit.audio import SAMPLE_RATE, Wave
 from featkit.backend import Backend, find_backend
+from featkit.bulk import extract_files
+from featkit.corpus import read_corpus
 from featkit.datasets.synthetic import synthesise
 from featkit.features.base import View
 
@@ -99,3 +101,13 @@ def write_manifest(folder: Path) -> Path:
         lines.append(f"{i:02d}.wav,{label},{speaker},t{i % 2}")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
     return folder / "clips.csv"
+
+
+def write_features(path: Path, manifest: Path, features: str = "mfcc39") -> str:
+    """The clips of a manifest that knows all of them as a feature table."""
+    corpus = read_corpus(str(manifest))
+    assert corpus.speakers is not None
+    assert corpus.texts is not None
+    about = zip(corpus.labels.tolist(), corpus.speakers.tolist(), corpus.texts.tolist(), strict=True)
+    extract_files(corpus.files, path, features, notes=dict(zip(corpus.files, about, strict=True)))
+    return str(path)

@@ -715,7 +715,7 @@ def test_augment_files_gives_paths_or_the_error_of_each_file(recordings: Path, t
         (["--augment", "gain", "recordings", "mine"], "manifest.csv: is a manifest of something else"),
         (
             ["--augment", "gain", "--data", "f.parquet", "out"],
-            "f.parquet: holds features; name the corpus with the rec",
+            "f.parquet holds features; copies are made of sound: name the corpus with the rec",
         ),
         (
             ["--augment", "gain", "copies", "copies/out"],

@@ -152,6 +152,11 @@ def test_another_recipe_is_not_mixed_in(tmp_path: Path, files: list[str]) -> Non
             bulk(files, tmp_path / "o.parquet", **more)  # type: ignore[arg-type]
 
 
+def test_a_hop_without_a_window_is_refused_as_for_predict(tmp_path: Path, files: list[str]) -> None:
+    with pytest.raises(DataError, match=r"hop is the distance between windows; give their length with window"):
+        bulk(files, tmp_path / "o.parquet", hop=0.5)
+
+
 def test_a_file_that_changed_is_done_again_and_labels_that_changed_are_only_written(
     tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,43 @@ class Random(Energy):
         return super().frames(wave) + np.random.default_rng().normal()
 
 
+class Raises(Energy):
+    def frames(self, wave: Any) -> Any:
+        return wave.nothing
+
+
+class Ungrouped(Logistic):
+    def fit(self, X: Any, y: Any) -> Logistic:  # type: ignore[override]
+        return super().fit(X, y)
+
+
+class Unlabelled(Logistic):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Logistic:
+        super().fit(X, y)
+        del self.classes_
+        return self
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        (
+            Raises(),
+            r"energy: AttributeError: 'numpy\.ndarray' object has no attribute 'nothing' \(test_contract",
+        ),
+        (
+            Ungrouped(),
+            r"logistic: TypeError: .*unexpected keyword argument 'groups' \(backends\.py, line",
+        ),
+        (Unlabelled(), r"logistic: AttributeError: 'Unlabelled' object has no attribute 'classes_'"),
+    ],
+)
+def test_what_a_plugin_raises_itself_is_its_own_promise_broken(plugin: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message) as told:
+        check(plugin)
+    assert isinstance(told.value.__cause__, AttributeError | TypeError)
+
+
 class Remembering(Energy):
     heard = 0.0
 

@@ -19,7 +19,7 @@ from speech import EMOTIONS, extracted, fitted, small, speech, write_wav
 from featkit import Features, SERClassifier
 from featkit.errors import AudioError, DataError, ExportError
 from featkit.export import TOLERANCE, export, require_place
-from featkit.features.base import hash_spec
+from featkit.features.base import FeatureExtractor, hash_spec
 from featkit.features.mfcc import MFCC39
 from featkit.graph import GraphBuilder
 
@@ -358,3 +358,19 @@ def test_a_place_where_nothing_can_be_written_is_refused_before_the_work(tmp_pat
         require_place(tmp_path / "file" / "m.onnx")
     require_place(tmp_path / "new" / "m.onnx")
     assert not list((tmp_path / "new").iterdir())
+
+
+class OfMine(FeatureExtractor):
+    """A set that is not installed and no graph."""
+
+    name = "of_mine"
+
+    def frames(self, wave: Any) -> Any:
+        return wave[: wave.size // 160 * 160].reshape(-1, 160)[:, :3]
+
+
+def test_a_set_that_is_not_installed_is_no_start_of_a_model(tmp_path: Path) -> None:
+    classifier = SERClassifier(OfMine(), "svm").fit(WAVES, LABELS)
+    with pytest.raises(ExportError, match=r"The feature set 'of_mine' is not installed, .*\. Install it as a package"):
+        classifier.export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

@@ -29,6 +29,7 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "many speakers": lambda: plots.speakers({str(i): 0.5 for i in range(91)}, 0.5),
     "reliability": lambda: plots.reliability(metrics.reliability(np.array([0.2, 0.9]), np.array([0, 1]))),
     "curves": lambda: plots.curves([CURVE, CURVE[:3]]),
+    "one curve": lambda: plots.curves([CURVE]),
     "importance": lambda: plots.importance({"MFCC": metrics.Difference(0.1, (-0.05, 0.2), 0.5)}),
 }  # fmt: skip
 
@@ -95,12 +96,40 @@ def test_the_error_of_calibration_is_in_the_picture() -> None:
     assert figure.axes[0].get_title(loc="left") == "expected calibration error 40.0 %"
 
 
+def test_of_one_network_the_best_epoch_is_marked() -> None:
+    scores = [(0.5, 1.0), (0.625, 0.9), (0.625, 0.8), (0.6, 0.7)]  # the second and third differ by their loss
+    rows = [
+        {"epoch": i + 1.0, "loss": 1.0, "validation_loss": loss, "validation_ua": ua}
+        for i, (ua, loss) in enumerate(scores)
+    ]
+    loss, ua = plots.curves([rows]).axes
+    assert ua.get_title(loc="left") == "best epoch 3: UA 62.5 %"
+    assert ua.get_ylabel() == "held-out UA, %"
+    (dot,) = [line for line in ua.lines if line.get_marker() == "o"]
+    assert np.asarray(dot.get_xydata()).tolist() == [[3, 62.5]]
+    assert [line.get_xdata() for line in loss.lines if line.get_linestyle() != "-"] == [[3, 3]]
+    assert not plots.curves([rows, rows]).axes[1].get_title(loc="left"), "of several there is no one best epoch"
+
+
+def test_where_nobody_was_held_out_there_is_one_panel() -> None:
+    (panel,) = plots.curves([[{"epoch": 1.0, "loss": 1.0}]]).axes
+    assert panel.get_ylabel() == "loss"
+    low, high = panel.get_xlim()
+    assert [tick for tick in panel.get_xticks() if low <= tick <= high] == [1], "there is no half epoch"
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_a_picture_is_a_file_of_the_kind_that_is_asked_for(kind: str, magic: bytes) -> None:
+    assert plots.picture(plots.curves([CURVE]), kind).startswith(magic)
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: plots.intervals([], [], []),
         lambda: plots.speakers({}, 0.5),
         lambda: plots.curves([]),
+        lambda: plots.curves([[]]),
         lambda: plots.importance({}),
     ],
 )
@@ -113,5 +142,5 @@ def test_a_missing_matplotlib_answers_with_the_pip_line(monkeypatch: pytest.Monk
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(PluginError, match=r"picture of a report needs.*pip install 'featkit\[plot\]'"):
+    with pytest.raises(PluginError, match=r"picture needs.*pip install 'featkit\[plot\]'"):
         plots.speakers({"03": 0.5}, 0.5)

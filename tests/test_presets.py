@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from speech import speech
 
-from featkit import SERClassifier, load
+from featkit import load
 from featkit.errors import PluginError
-from featkit.presets import PRESETS, Preset, find_preset
+from featkit.presets import PRESETS, find_preset
 
 WAVES, LABELS, SPEAKERS = speech()
 
@@ -34,11 +34,6 @@ def test_best_is_one_file_as_well(tmp_path: Path) -> None:
     made = find_preset("best", copies=1).fit(WAVES, LABELS, groups=SPEAKERS)
     report = made.export(tmp_path / "m.onnx")
     assert set(report.inputs) == {"compare2016_functionals", "compare2016_frames", "wave"}
-
-
-def test_a_preset_of_one_member_is_that_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "one", Preset("one", (("mfcc39", "svm"),)))
-    assert isinstance(find_preset("one"), SERClassifier)
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:

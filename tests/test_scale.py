@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from joblib import Parallel, delayed
 from speech import speech, write_wav
@@ -28,7 +29,7 @@ from featkit.parts.output import SETTINGS_KEY
 from featkit.parts.pool import own_processes
 from featkit.sealed import SealedWriter
 from featkit.store import mapped, read_table
-from featkit.store.layout import Layout
+from featkit.store.layout import ROW, Layout
 from featkit.store.table import settings_of
 
 ROOT = Path(__file__).parents[1]
@@ -145,12 +146,16 @@ def frames_table(path: Path, n: int, length: int = 20) -> list[Any]:
     extractor, rng = find_extractor("mfcc39"), np.random.default_rng(0)
     names = extractor.names("frames")
     layout, settings = Layout(tuple(names), "frames"), settings_of(extractor.spec, "frames", names, True)
+    schema = pa.schema([("file", pa.string()), *ROW, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
     writer = SealedWriter(path, layout.schema, {SETTINGS_KEY.decode(): json.dumps(settings)})
     values = [rng.normal(i % 2, 1, (length + i % 7, 39)).astype(np.float32) for i in range(n)]
     for first in range(0, n, 10):
-        rows = range(first, min(n, first + 10))
-        known = {"file": [f"{i}.wav" for i in rows], "label": ["ab"[i % 2] for i in rows]}
-        writer.write(layout.table(known, values[first : first + 10]))
+        rows = [
+            {"file": f"{i}.wav", "label": "ab"[i % 2], "start": [0.0], "end": [1.0], "frames": [len(values[i])],
+             "values": values[i].ravel()}
+            for i in range(first, min(n, first + 10))
+        ]  # fmt: skip
+        writer.write(layout.spread(pa.Table.from_pylist(rows, schema)))
     writer.close()
     return values
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speech import extracted, fitted, small, write_manifest
+from speech import extracted, fitted, small, write_features, write_manifest
 
 from featkit import SERClassifier
-from featkit.corpus import read_corpora, read_corpus
+from featkit.corpus import read_corpora
 from featkit.errors import DataError, FeatureError, ModelError
 from featkit.features.base import Bundle, Features, find_extractor, hash_spec, known_spec
 from featkit.settings import ONLY_HASH, differing, set_name
-from featkit.store.table import settings_of, write_table
+from featkit.store.table import settings_of
 from featkit.weights import load_weights, save_weights
 
 
@@ -116,12 +116,11 @@ def test_features_that_a_table_or_another_estimator_gave_are_told_by_setting() -
 
 
 def test_tables_of_other_settings_are_not_merged(tmp_path: Path) -> None:
-    corpus = read_corpus(str(write_manifest(tmp_path)))
-    for name, features in (("a", "mfcc39"), ("b", "mfcc39:n_mels=30")):
-        made, _ = corpus.with_features(find_extractor(features), "functionals")
-        write_table(tmp_path / f"{name}.parquet", made.table())
+    manifest = write_manifest(tmp_path)
+    first = write_features(tmp_path / "a.parquet", manifest)
+    second = write_features(tmp_path / "b.parquet", manifest, "mfcc39:n_mels=30")
     with pytest.raises(DataError, match=r"cannot be merged: .*b\.parquet: n_mels is 30 here and 40 there\)\."):
-        read_corpora([str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")])
+        read_corpora([first, second])
 
 
 def test_weights_of_other_features_are_refused_by_setting(tmp_path: Path) -> None:

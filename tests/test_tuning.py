@@ -27,6 +27,7 @@ from featkit.datasets.synthetic import synthesise
 from featkit.errors import AudioError, DataError, LeakageError, PluginError
 from featkit.features.base import find_extractor
 from featkit.features.mfcc import MFCC39
+from featkit.lock import locked
 from featkit.tuning import Trial, TrialFile, Tuning, digest, read_space, recipe
 from featkit.tuning.space import plan as plan_of
 
@@ -338,8 +339,8 @@ class Spaceless(SVM):
         (
             {"cv": 5},
             DataError,
-            r"cv=5 needs at least 5 speakers; there are 4\. Leave one out at a time with cv='loso' \(--cv loso\), or "
-            r"give a smaller number of folds \(--cv 4\)",
+            r"needs at least 5 speakers for this cv; there are 4\. Leave one out at a time \(--cv loso\), or make "
+            r"fewer folds \(--cv 4\)",
         ),
         ({"groups": ["one"] * len(LABELS)}, DataError, "needs at least 2 speakers for this cv; there are 1"),
         ({"cv": 1}, DataError, "cv must be 'loso' or a number of folds from 2 on; it is 1"),
@@ -586,9 +587,36 @@ def test_an_interrupted_tune_keeps_the_best_and_exits_with_130(
     assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 2
 
 
+def test_tune_joins_corpora(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.csv").write_text(manifest.read_text())
+    for path in manifest.parent.glob("*.wav"):
+        wave, rate = soundfile.read(path)
+        soundfile.write(tmp_path / path.name, 0.5 * wave[::-1], rate)
+    words = ("--data", manifest, "--data", tmp_path / "lab.csv", "--cv", "loso", "--space", "C=1")
+    result = run("tune", *words)
+    assert result.exit_code == 0, result.output
+    assert "manifest.csv+lab.csv, " in result.stdout
+    assert "leave one of 6 speakers out" in result.stdout, "speakers of two corpora are different people"
+
+
+def test_two_searches_with_one_file_of_trials_do_not_meet(manifest: Path, tmp_path: Path) -> None:
+    trials = tmp_path / "new" / "t.jsonl"
+    words = ("tune", "--data", manifest, "--cv", 3, "--space", "C=1", "--results", trials)
+    trials.parent.mkdir()
+    with locked(trials.parent / ".t.jsonl.lock", trials):
+        refused = run(*words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"{trials}: another run is at work on it; wait for its end, or name another output." in refused.stderr
+    trials.parent.rmdir()
+    assert run(*words).exit_code == 0
+    assert [path.name for path in trials.parent.iterdir()] == ["t.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["--cv", "both"], 2, "--cv both is for featkit evaluate; tune leaves"),
+        (["--cv", "often"], 2, "Invalid value for '--cv'"),
         (["-o", "m.txt"], 2, "--output must end in .onnx or .joblib; it is 'm.txt'"),
         (["--results", "t.txt"], 2, "--results must end in .jsonl or .csv; it is 't.txt'"),
         (["--trials", "0"], 2, "0 is not in the range x>=1"),
@@ -598,7 +626,7 @@ def test_an_interrupted_tune_keeps_the_best_and_exits_with_130(
     ],
 )
 def test_tune_refuses_what_it_cannot_do(words: list[str], code: int, message: str, manifest: Path) -> None:
-    result = run("tune", "--data", manifest, "--cv", 3, *words)
+    result = run("tune", "--data", manifest, *([] if "--cv" in words else ["--cv", 3]), *words)
     assert result.exit_code == code
     assert message in result.stderr
 

@@ -1,4 +1,6 @@
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from featkit.backend import Backend
 from featkit.features import FeatureExtractor
@@ -20,7 +22,8 @@ class Logistic(Backend):
     name, consumes = "logistic", "functionals"
 
     def fit(self, X, y, sample_weight=None, groups=None):
-        self.model_ = LogisticRegression(max_iter=1000).fit(X, y, sample_weight)
+        self.model_ = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        self.model_.fit(X, y, logisticregression__sample_weight=sample_weight)
         self.classes_ = self.model_.classes_
         return self
 

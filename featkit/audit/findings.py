@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from featkit.tables import csv_table, markdown
+from featkit.tables import counted, csv_table, markdown
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """An error makes scores wrong, a warning may, a note is good to know."""
@@ -66,8 +66,8 @@ class Audit:
 
     def report(self) -> str:
         """Title, findings, clips by emotion and speaker, and cues, as Markdown."""
-        told = ", ".join(_counted(len(self.of(severity)), severity) for severity in SEVERITIES)
-        parts = [f"{self.corpus}: {self.n_clips} clips, {told}"]
+        told = ", ".join(counted(len(self.of(severity)), severity) for severity in SEVERITIES)
+        parts = [f"{self.corpus}: {counted(self.n_clips, 'clip')}, {told}"]
         if self.findings:
             rows = [
                 {
@@ -115,10 +115,6 @@ def named(clips: Sequence[str]) -> str:
     """Clips for a message: the first few names, and how many more."""
     more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
     return ", ".join(clips[:_NAMED]) + more
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _cue_row(cue: Cue) -> dict[str, str]:

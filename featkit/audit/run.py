@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from featkit.audit.cues import container, shortcuts
 from featkit.audit.findings import SEVERITIES, Audit, Cue, Finding
 from featkit.audit.material import Material
 from featkit.audit.recording import Recording, measure_all
-from featkit.corpus import Corpus
+from featkit.corpus import Corpus, side_by_side, told_with
 from featkit.errors import AudioError, DataError
 from featkit.protocols import CV, Pair, split
 
@@ -33,6 +32,7 @@ _PLAIN = {
     "duplicates": duplicates,
 }
 _WITH_CUES = {"shortcuts": shortcuts, "container": container}
+_LISTENS = "an audit listens"
 
 
 def audit(
@@ -76,8 +76,7 @@ def audit(
     >>> audit(pair, checks=["near duplicates"]).findings[0].message
     '2 clips are one recording (similarity 1.000), but are labelled anger and fear: a, b'
     """
-    if corpus.extractor is not None:
-        raise DataError(f"{corpus.name} holds features; an audit listens: name the corpus with the recordings.")
+    corpus.require_recordings(_LISTENS)
     for name in checks:
         if name not in CHECKS:
             raise DataError(plugins.unknown("check", name, list(CHECKS), "Checks"))
@@ -112,37 +111,13 @@ def joined(train: Corpus, test: Corpus, *, apart: bool = False) -> tuple[Corpus,
 
     ``apart``: equal names of speakers and sentences mean others, as in two corpora from different people.
     """
-    for corpus in (train, test):
-        if corpus.extractor is not None:
-            raise DataError(f"{corpus.name} holds features; an audit listens: name the corpus with the recordings.")
+    both = [train, test]
+    for corpus in both:
+        corpus.require_recordings(_LISTENS)
     if apart:
-        train, test = marked(train), marked(test)
-    n = len(train.files)
-    columns = [
-        None if a is None or b is None else np.concatenate([a, b])
-        for a, b in ((train.speakers, test.speakers), (train.texts, test.texts))
-    ]
-    whole = Corpus(
-        f"{train.name} → {test.name}",
-        [*train.files, *test.files],
-        [*train.clips, *test.clips],
-        np.concatenate([train.labels, test.labels]),
-        columns[0],
-        columns[1],
-        synthetic=train.synthetic or test.synthetic,
-        left_out=(*train.left_out, *test.left_out),
-        namesakes=(*train.namesakes, *test.namesakes),
-    )
+        both = [told_with(corpus.name, corpus) for corpus in both]
+    whole, n = side_by_side(both, f"{train.name} → {test.name}"), len(train.files)
     return whole, [(np.arange(n), np.arange(n, len(whole.files)))]
-
-
-def marked(corpus: Corpus) -> Corpus:
-    """The corpus with its name before those of its speakers and sentences, as where several are merged."""
-    speakers, texts = (
-        None if column is None else np.array([f"{corpus.name}/{value}" for value in column])
-        for column in (corpus.speakers, corpus.texts)
-    )
-    return replace(corpus, speakers=speakers, texts=texts)
 
 
 def _folds(corpus: Corpus, folds: CV | Sequence[Pair] | None) -> tuple[Sequence[Pair], list[Finding]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,7 @@ from featkit.corpus import Corpus
 from featkit.features.base import Features
 from featkit.graph import session
 from featkit.runtime import load
+from featkit.timing import median_seconds
 
 CLIPS = 25
 """Real clips that are timed, spread over the corpus."""
@@ -50,9 +49,7 @@ def deploy(classifier: Recogniser, ready: Corpus, corpus: Corpus) -> Deployed:
         report = fitted.export(path, clips=ready.one_of_each(clips))
         places = range(0, len(clips), max(1, len(clips) // CLIPS))
         reads, calls = _calls(path, [clips[i] for i in places], fitted)
-        for call in calls[:3]:
-            call()  # the first are slower
-        seconds = statistics.median(map(_seconds, calls)) / (2 if fitted.transductive else 1)
+        seconds = median_seconds(calls) / (2 if fitted.transductive else 1)
     return Deployed(report.n_bytes, round(1000 * seconds, 3), reads, len(calls))
 
 
@@ -71,9 +68,3 @@ def _calls(path: Path, clips: Sequence[Any], fitted: Recogniser) -> tuple[str, l
 def _asked(graphs: Sequence[Any], clip: Features) -> None:
     for graph in graphs:
         graph.run(None, {graph.get_inputs()[0].name: clip.values[None]})
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    start = time.process_time()  # what else the computer does is no fault of the model
-    call()
-    return time.process_time() - start

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import numpy as np
 from featkit import plugins
 from featkit.corpus import Corpus
 from featkit.features.base import Bundle, Features
+from featkit.versions import installed
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "opensmile", "xgboost", "xgboost-cpu", "torch", "soxr",
               "soundfile", "transformers")  # fmt: skip
-_NO_SCORE = ("cli", "datasets", "audit", "demo.py", "card.py", "history.py", "plots.py", "tables.py",
+_NO_SCORE = ("cli", "datasets", "audit", "demo.py", "card.py", "fetch.py", "plots.py", "tables.py",
              "benchmark/html.py", "benchmark/report.py", "benchmark/compare.py", "benchmark/plan.py")  # fmt: skip
 """Parts of featkit that no score depends on, or that the hash of the data covers: changes there keep rows valid."""
 
@@ -62,12 +63,7 @@ def versions() -> dict[str, str]:
     """Versions of featkit and of the libraries that decide numbers, of Python and of the platform."""
     found = {"featkit": version("featkit"), "python": platform.python_version()}
     found["platform"] = f"{platform.system()} {platform.machine()}"
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | installed(_LIBRARIES)
 
 
 def _foreign() -> list[str]:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from featkit import audio
 from featkit.datasets.base import EMOTIONS, Clip, Dataset, Skipped
-from featkit.datasets.download import mismatch
 from featkit.errors import AudioError, DataError
+from featkit.fetch import mismatch
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,10 @@ def check(dataset: Dataset, *, n_jobs: int = 1, progress: bool = False) -> Repor
 def _look(path: Path) -> Sound | str:
     """Decode one file; a message where that fails."""
     try:
-        wave = audio.load(path)
+        wave, stored = audio.read(path)
     except AudioError as error:
         return str(error)
-    info = audio.stored_as(path)
-    kind = None if info is None else (info.samplerate, info.channels)  # what libsndfile cannot read, ffmpeg did
+    kind = None if stored.subtype == "ffmpeg" else (stored.rate, stored.channels)
     return Sound(kind, wave.size / audio.SAMPLE_RATE, hashlib.blake2b(wave.tobytes(), digest_size=16).hexdigest())
 
 

@@ -1,29 +1,21 @@
-"""Fetch a corpus whose licence lets a program do so: resumed, checked, unpacked with care. Standard library only."""
+"""Fetch a corpus whose licence lets a program do so, and unpack it with care."""
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import json
 import os
 import re
-import shutil
-import ssl
-import time
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO
 
 from tqdm import tqdm
 
 from featkit.datasets.base import Archive, Dataset
 from featkit.errors import DataError
+from featkit.fetch import Patience, check_room, fetch, mismatch
 
 MAX_UNPACKED = 50 << 30
 """Bytes that an archive may unpack to."""
@@ -37,16 +29,7 @@ MAX_RATIO = 200
 _BLOCK = 1 << 20
 _POINTER = re.compile(rb"version https://git-lfs\S+\noid sha256:([0-9a-f]{64})\nsize (\d+)\n")
 _PARALLEL = 8  # files of a repository that are fetched at a time
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server, in seconds, and how often to go on after it fell silent."""
-
-    timeout: float = 60
-    tries: int = 5
-    pause: float = 2
+_MOVED = "The corpus may have moved: look at its page, fetch it with a browser, and unpack it into the folder."
 
 
 def download(
@@ -65,91 +48,22 @@ def download(
     """
     if not corpus.archives:
         raise DataError(f"{corpus.title} is not for a program to fetch. {corpus.access}")
-    patience = patience or Patience()
     done = []
     for archive in corpus.archives:
         packed = folder / archive.name
         if packed.is_file():
             _check_packed(packed, archive)
         else:
-            fetch(archive.url, packed, archive.checksum, archive.size, progress=progress, patience=patience)
+            fetch(
+                archive.url, packed, archive.checksum, archive.size, refused=_MOVED, progress=progress,
+                patience=patience,
+            )  # fmt: skip
         count = unpack(packed, folder, archive.members, resume=True, progress=progress)
         done.append(f"{archive.name}: {count} files unpacked" + ("" if archive.checksum else ", no checksum is known"))
         if archive.lfs:
             done.append(f"{resolve_pointers(folder, archive, progress, patience)} recordings fetched and checked")
         packed.unlink()
     return done
-
-
-def fetch(
-    url: str,
-    path: Path,
-    checksum: str | None = None,
-    size: int | None = None,
-    *,
-    progress: bool = False,
-    patience: Patience | None = None,
-) -> None:
-    """Fetch one file. What has come so far is kept beside it as ``*.part``, and a later call goes on from there.
-
-    A part is continued only if the server says, by its ETag or date, that the file is still the same.
-
-    Parameters
-    ----------
-    url, path
-        From where, to where.
-    checksum, size
-        ``md5:…`` or ``sha256:…`` and bytes, where known.
-
-    Raises
-    ------
-    DataError
-        The server refuses or stays silent, the disk is full, or the file is not the one that was published.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise DataError(f"'{url}' is not an address that begins with http:// or https://.")
-    patience = patience or Patience()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(path)
-    failures = 0
-    while True:
-        before = part.size()
-        try:
-            _transfer(url, part, size, progress, patience.timeout)
-            break
-        except _BrokenError as error:
-            failures = 1 if part.size() > before else failures + 1
-            if failures >= patience.tries:
-                kept = f"{part.size() / 1e6:.1f} MB are kept in '{part.path}'"
-                raise DataError(f"{url}: {error}; {kept}. Run the same command again to go on.") from None
-            time.sleep(patience.pause * failures)
-    _verify(part, checksum, url)
-    part.finish()
-
-
-def checksum_of(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-class Mismatch(NamedTuple):
-    """A file that is not the published one: digests by an algorithm, such as MD5."""
-
-    algorithm: str
-    found: str
-    published: str
-
-
-def mismatch(path: Path, checksum: str | None) -> Mismatch | None:
-    """Compare a file with its published checksum, ``md5:…``; None where they agree or none is known."""
-    algorithm, _, published = (checksum or "").partition(":")
-    if not published or (found := checksum_of(path, algorithm)) == published:
-        return None
-    return Mismatch(algorithm.upper(), found, published)
 
 
 def unpack(packed: Path, folder: Path, members: str = "", *, resume: bool = False, progress: bool = False) -> int:
@@ -176,7 +90,7 @@ def unpack(packed: Path, folder: Path, members: str = "", *, resume: bool = Fals
             chosen = [info for info in archive.infolist() if _wanted(info, members)]
             _check_members(packed, folder, chosen)
             folder.mkdir(parents=True, exist_ok=True)
-            _check_room(folder, sum(info.file_size for info in chosen))
+            check_room(folder, sum(info.file_size for info in chosen))
             for info in tqdm(chosen, desc="unpack", unit="file", disable=not progress, leave=False):
                 if not (resume and (folder / info.filename).is_file()):
                     _write_member(archive, info, folder / info.filename)
@@ -193,12 +107,13 @@ def resolve_pointers(folder: Path, archive: Archive, progress: bool = False, pat
     A pointer states the SHA-256 and the size of its file, and both are checked.
     """
     pointers = list(_pointers(folder))
-    _check_room(folder, sum(size for _, _, size in pointers))
+    check_room(folder, sum(size for _, _, size in pointers))
 
     def resolve(pointer: tuple[Path, str, int]) -> None:
         path, digest, size = pointer
         place = "/".join(path.relative_to(folder).parts[1:])  # without the folder that GitHub's zip adds
-        fetch(archive.lfs.format(path=place), path, f"sha256:{digest}", size, patience=patience)
+        url = archive.lfs.format(path=place)
+        fetch(url, path, f"sha256:{digest}", size, refused=_MOVED, patience=patience)
 
     with ThreadPoolExecutor(_PARALLEL) as pool:
         jobs = [pool.submit(resolve, pointer) for pointer in pointers]
@@ -210,149 +125,12 @@ def resolve_pointers(folder: Path, archive: Archive, progress: bool = False, pat
     return len(pointers)
 
 
-class _BrokenError(Exception):
-    """The connection failed in a way that a later try may mend."""
-
-
-class _Part:
-    """An unfinished file and what the server said of the whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.whole = path
-        self.path = path.with_name(path.name + ".part")
-        self.notes = path.with_name(path.name + ".part.json")
-
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    def known(self, url: str) -> dict[str, Any]:
-        """What the server said when the part was begun; empty if it cannot be continued."""
-        try:
-            notes: dict[str, Any] = json.loads(self.notes.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return notes if self.size() and notes.get("url") == url and notes.get("same") else {}
-
-    def note(self, notes: _Notes) -> None:
-        self.notes.write_text(json.dumps(asdict(notes)), encoding="utf-8")
-
-    def drop(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.notes.unlink(missing_ok=True)
-
-    def finish(self) -> None:
-        os.replace(self.path, self.whole)
-        self.notes.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class _Notes:
-    url: str
-    same: str | None
-    """A strong ETag, or the date of the last change: equal means the same bytes."""
-    total: int | None
-
-    @classmethod
-    def of(cls, url: str, response: http.client.HTTPResponse, offset: int) -> _Notes:
-        tag = response.headers.get("ETag")
-        same = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
-        length = response.headers.get("Content-Length")
-        return cls(url, same, offset + int(length) if length and length.isdecimal() else None)
-
-
-def _transfer(url: str, part: _Part, size: int | None, progress: bool, timeout: float) -> None:
-    """Fetch what is still missing of a part, or all of it where the server does not know the part any more."""
-    known = part.known(url)
-    offset = part.size() if known else 0
-    if known and offset == known["total"]:
-        return
-    try:
-        with _open(url, offset, known.get("same"), timeout) as response:
-            goes_on = response.status == 206
-            notes = _Notes.of(url, response, offset if goes_on else 0)
-            if goes_on and not _continues(response, offset, known, notes):
-                part.drop()  # other bytes than the part's: begin again
-                raise _BrokenError("the file changed on the server")
-            if size is not None and notes.total is not None and notes.total != size:
-                part.drop()
-                raise DataError(f"{url}: the file has {notes.total} bytes, but {size} were published; it was changed.")
-            if not goes_on:  # a part keeps the notes that it was begun with: a 206 may say less
-                part.note(notes)
-            start, total = (offset, notes.total or known["total"]) if goes_on else (0, notes.total)
-            _check_room(part.path.parent, (total or 0) - start)
-            _receive(response, part, start, total, progress)
-    except urllib.error.HTTPError as error:
-        _refused(url, error, part)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise _BrokenError(f"the connection failed ({reason or type(error).__name__})") from None
-
-
-def _open(url: str, offset: int, same: str | None, timeout: float) -> Any:
-    request = urllib.request.Request(url, headers={"User-Agent": "featkit", "Accept-Encoding": "identity"})
-    if offset and same:
-        request.add_header("Range", f"bytes={offset}-")
-        request.add_header("If-Range", same)
-    return urllib.request.urlopen(request, timeout=timeout)
-
-
-def _continues(response: http.client.HTTPResponse, offset: int, known: dict[str, Any], notes: _Notes) -> bool:
-    """Whether the answer begins where the part ends, and belongs to the same file."""
-    range_ = response.headers.get("Content-Range", "")
-    begins = re.fullmatch(rf"bytes {offset}-\d+/(\d+|\*)", range_) is not None
-    return begins and notes.same in (None, known["same"]) and notes.total in (None, known["total"])
-
-
-def _receive(response: http.client.HTTPResponse, part: _Part, start: int, total: int | None, progress: bool) -> None:
-    bar = tqdm(
-        initial=start, total=total, desc=part.whole.name, unit="B", unit_scale=True, disable=not progress, leave=False
-    )
-    with bar, part.path.open("ab" if start else "wb") as file:
-        while block := response.read(_BLOCK):
-            try:
-                file.write(block)
-            except OSError as error:
-                raise DataError(f"'{part.path}': cannot be written ({error.strerror}); make room and go on.") from None
-            bar.update(len(block))
-    if total is not None and part.size() < total:
-        raise _BrokenError(f"the connection ended after {part.size()} of {total} bytes")
-
-
-def _refused(url: str, error: urllib.error.HTTPError, part: _Part) -> None:
-    """Answer a status that is an error: 416 means that the part is useless, some mean wait, the others are final."""
-    error.close()
-    if error.code == 416:
-        part.drop()
-        raise _BrokenError("the server does not know the part that is there")
-    if error.code in _RETRIED:
-        raise _BrokenError(f"the server answers {error.code} ({error.reason})")
-    raise DataError(
-        f"{url}: the server answers {error.code} ({error.reason}). The corpus may have moved: look at its page, "
-        "fetch it with a browser, and unpack it into the folder."
-    )
-
-
-def _verify(part: _Part, checksum: str | None, what: str) -> None:
-    if wrong := mismatch(part.path, checksum):
-        part.drop()
-        raise DataError(
-            f"{what}: the {wrong.algorithm} of what came is {wrong.found}, but {wrong.published} was published. It was "
-            "deleted; run the same command again, and if that does not help, the file was changed."
-        )
-
-
 def _check_packed(packed: Path, archive: Archive) -> None:
     """Refuse an archive that somebody else put there, if it is not the published one."""
     if wrong := mismatch(packed, archive.checksum):
         raise DataError(
             f"'{packed}': its {wrong.algorithm} is not the published {wrong.published}; delete it to fetch it anew."
         )
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DataError(f"'{folder}' has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are needed; make room.")
 
 
 def _wanted(info: zipfile.ZipInfo, members: str) -> bool:

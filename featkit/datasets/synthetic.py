@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import uuid
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -18,7 +16,7 @@ from scipy import ndimage
 from featkit.audio import SAMPLE_RATE, Wave
 from featkit.datasets.base import Clip, Dataset
 from featkit.errors import DataError
-from featkit.files import cache_folder
+from featkit.files import cache_folder, replacing
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Response: TypeAlias = npt.NDArray[np.complex128]
@@ -250,6 +248,11 @@ def synthesise(emotion: str, speaker: int, sentence: int, take: int, seed: int =
     return wave
 
 
+def one_of_each() -> list[Wave]:
+    """The same voice saying the same sentence in every emotion, where speech is wanted and none is at hand."""
+    return [synthesise(emotion, speaker=0, sentence=0, take=0) for emotion in EMOTIONS]
+
+
 def _cues(emotion: str, speaker: int, sentence: int, take: int, seed: int) -> tuple[Cues, np.random.Generator]:
     """How this clip sounds, and the stream of chance for what else is in it."""
     place = tuple(EMOTIONS).index(emotion)
@@ -366,12 +369,9 @@ def _rng(*key: int) -> np.random.Generator:
 
 
 def _write(path: Path, wave: Wave) -> None:
-    """Write under another name first, so that a clip that is there is whole even if this is interrupted."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(part, wave, SAMPLE_RATE, "PCM_16", format="WAV")
-        os.replace(part, path)
+        with replacing(path) as draft:
+            soundfile.write(draft, wave, SAMPLE_RATE, "PCM_16", format="WAV")
     except OSError as error:
         raise DataError(
             f"synthetic: '{path}' cannot be written ({error.strerror}). Name another folder (root=, on the command "

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from featkit.decoding import ffmpeg, heads
 from featkit.decoding.heads import shown as shown
 from featkit.decoding.sound import DENSEST, UNTOLD, read
@@ -108,14 +106,6 @@ def decode_bytes(content: bytes, where: str, max_seconds: float) -> tuple[Wave, 
         content = heads.mended(head) + content[heads.HEAD :]
     wave, stored = read(io.BytesIO(content), where, head, max_seconds)
     return wave, _completed(where, stored, unclosed, heads.end(io.BytesIO(content), head, len(content)))
-
-
-def stored_as(path: str | os.PathLike[str]) -> Any:
-    """Rate, channels, subtype and format of a file, as soundfile has them; None if libsndfile does not read it."""
-    try:
-        return soundfile.info(_place(path))
-    except soundfile.LibsndfileError:
-        return None
 
 
 def _place(path: str | os.PathLike[str]) -> str | bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 import sys
 import tarfile
 from pathlib import Path
 
 from featkit.errors import DataError, ExportError
+from featkit.fetch import Patience, fetch
 from featkit.files import cache_folder, replacing
 
 VERSION = "1.30.0"
@@ -105,17 +105,14 @@ def _whole(folder: Path) -> dict[str, bytes]:
 
 def _fetch(folder: Path) -> None:
     """Both files of the package into ``folder``. The package itself, ten times as large, is not kept."""
-    from featkit.datasets.download import Patience, fetch
-
     registry = os.environ.get("npm_config_registry") or _REGISTRY  # noqa: SIM112  npm writes it so
     packed = folder / "package.tgz"
     try:
         url = f"{registry.rstrip('/')}/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
         fetch(url, packed, _PACKAGE, _BYTES, progress=sys.stderr.isatty(), patience=Patience(30, tries=2, pause=1))
     except DataError as error:
-        reason = re.split(r"[;.] ", str(error))[0]  # without advice about corpora
         raise ExportError(
-            f"onnxruntime-web {VERSION} cannot be fetched ({reason}). Where there is no network, fetch it elsewhere "
+            f"onnxruntime-web {VERSION} cannot be fetched: {error} Where there is no network, fetch it elsewhere "
             f"(npm pack onnxruntime-web@{VERSION}), unpack it here and name the folder: --runtime FOLDER"
         ) from None
     with tarfile.open(packed) as package:

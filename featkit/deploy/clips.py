@@ -71,8 +71,7 @@ def of_corpus(corpus: Corpus, model: Model) -> Clips:
     DataError
         It is a feature table, none of its clips can be used, or the model knows none of its labels.
     """
-    if corpus.extractor is not None:
-        raise DataError(f"{corpus.name}: is a table of features; a model is judged on recordings.")
+    corpus.require_recordings("a model is judged on sound")
     known = [i for i, label in enumerate(corpus.labels) if label in model.labels]
     if not known:
         raise DataError(
@@ -87,9 +86,9 @@ def of_corpus(corpus: Corpus, model: Model) -> Clips:
 
 def synthetic() -> Clips:
     """Synthetic speech, for forms that answer exactly as the model: one clip of each emotion."""
-    from featkit.datasets.synthetic import EMOTIONS, synthesise
+    from featkit.datasets.synthetic import one_of_each
 
-    return Clips([synthesise(emotion, speaker=0, sentence=0, take=0) for emotion in EMOTIONS], synthetic=True)
+    return Clips(one_of_each(), synthetic=True)
 
 
 def _spread(places: Sequence[int]) -> list[int]:

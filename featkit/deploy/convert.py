@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from featkit.audio import SAMPLE_RATE, Wave
-from featkit.deploy import tflite
+from featkit.deploy import FORMS, tflite
 from featkit.deploy.clips import Clips, synthetic
 from featkit.deploy.int8 import quantised
 from featkit.deploy.measure import Comparison, Predict, asked
@@ -21,21 +19,10 @@ from featkit.deploy.ort import predictor, to_ort
 from featkit.deploy.readme import OPERATORS_SUFFIX, folder_readme, form_card
 from featkit.deploy.source import Source, read_source, require_network, require_wave
 from featkit.errors import ExportError
-from featkit.export import require_place, with_form
+from featkit.export import TOLERANCE, require_place, with_form
 from featkit.files import write_all, writing
 from featkit.runtime import Model
 from featkit.tables import counted
-
-FORMS: Mapping[str, str] = MappingProxyType(
-    {
-        "onnx-int8": ".onnx", "onnx-int8-static": ".onnx", "ort": ".ort",
-        "tflite": "", "tflite-int8": "", "tflite-int8-full": "",
-    }
-)  # fmt: skip
-"""Name of each form → suffix of its file; none for a folder."""
-
-TOLERANCE = 1e-4
-"""Largest difference of a probability where nothing is rounded to 8 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +57,7 @@ def convert(
     model
         ONNX file that `featkit.export.export` wrote, which reads the waveform; or what `require_possible` read of it.
     form
-        One of `FORMS`.
+        One of `featkit.deploy.FORMS`.
     output
         A file; for TFLite a folder, which gets model.tflite, labels.txt and README.md.
     clips

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,11 +15,12 @@ from featkit.audio import Wave
 from featkit.deploy.clips import Clips
 from featkit.errors import ExportError
 from featkit.tables import counted, markdown
+from featkit.timing import median_seconds
 
 Predict: TypeAlias = Callable[[Wave], npt.NDArray[np.float32]]
 """wave (n_samples,) -> probabilities (classes,)."""
 
-_CALLS = 20  # of which the median is told; the first three are slower and not counted
+_CALLS = 17  # of which the median is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,14 +172,7 @@ class Comparison:
 def asked(name: str, n_bytes: int, predict: Predict, clips: Clips) -> Answers:
     """Ask for every clip, and time one of 3 s."""
     probabilities = np.stack([predict(wave) for wave in clips.waves])
-    spent = [_seconds(predict, clips.timed) for _ in range(_CALLS)]
-    return Answers(name, n_bytes, 1000 * float(np.median(spent[3:])), probabilities)
-
-
-def _seconds(predict: Predict, wave: Wave) -> float:
-    start = time.process_time()  # what else the computer does is no fault of the model
-    predict(wave)
-    return time.process_time() - start
+    return Answers(name, n_bytes, 1000 * median_seconds([partial(predict, clips.timed)] * _CALLS), probabilities)
 
 
 def _difference(one: Answers, other: Answers) -> float:

@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -277,6 +278,19 @@ class Fusion(FeatureExtractor):
     def spec(self) -> dict[str, Any]:
         """Specifications of the parts."""
         return {"fusion": [part.spec for part in self.parts]}
+
+
+def parts_of(extractor: FeatureExtractor) -> Sequence[FeatureExtractor]:
+    """The sets that a fusion consists of, or the one set."""
+    return extractor.parts if isinstance(extractor, Fusion) else (extractor,)
+
+
+def packages_of(extractor: FeatureExtractor) -> set[str]:
+    """Names of what decides its numbers: the packages of its classes, and those that their modules import."""
+    homes = {kind.__module__ for part in parts_of(extractor) for kind in type(part).__mro__}
+    values = [value for home in homes & sys.modules.keys() for value in vars(sys.modules[home]).values()]
+    names = {value.__name__ for value in values if inspect.ismodule(value)}
+    return {name.partition(".")[0] for name in homes | names}
 
 
 def stack(values: list[Array], view: View) -> Any:

@@ -6,15 +6,14 @@ labels. A leaf.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from featkit.audio import SAMPLE_RATE, Wave, to_wave
+from featkit.versions import installed
 
 SECONDS: Final = 0.3
 KEPT: Final = 64
@@ -65,15 +64,6 @@ def difference(expected: Mapping[str, Any], got: Mapping[str, Any]) -> str | Non
         return None
     worst = int(ratio.argmax())
     return f"of the test sound, a probability is {found[worst]:.3g} and was {told[worst]:.3g}"
-
-
-def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Versions by name, of those that are installed packages."""
-    found = {}
-    for name in sorted(packages):
-        with suppress(PackageNotFoundError, ValueError):
-            found[name] = version(name)
-    return found
 
 
 def other_versions(packages: Mapping[str, str]) -> str:

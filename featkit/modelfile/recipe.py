@@ -15,9 +15,13 @@ from featkit.features.base import hash_spec
 from featkit.modelfile.contents import OPERATORS, check_contents
 from featkit.modelfile.seal import check_seal
 from featkit.modelfile.session import open_session, told
+from featkit.settings import set_name
 
 RECIPE_KEY = "featkit"
 RECIPE_FORMAT = 3
+
+OWN_SCORES = frozenset({"protocol", "WA", "UA", "UA_95"})
+"""Entries of "scores" that featkit measured; without them they are somebody's own, and may be anything."""
 
 MAX_SHORTEST = 10 * SAMPLE_RATE
 """The longest clip, in samples, that a model may call too short."""
@@ -180,7 +184,7 @@ def _of_scores(scores: Any) -> Iterator[str]:
     """Of featkit's own the numbers are shown as such; of others anything is."""
     if not isinstance(scores, dict | None):
         yield "'scores' is no table"
-    if not scores or not {"protocol", "WA", "UA", "UA_95"} <= scores.keys():
+    if not scores or not scores.keys() >= OWN_SCORES:
         return
     recalls, ends = scores.get("recalls"), scores["UA_95"] or [0, 0]
     numbers = [scores["WA"], scores["UA"], *ends]
@@ -198,6 +202,8 @@ def _of_member(member: dict[str, Any]) -> Iterator[str]:
         yield "'params' of 'backend' is no table"
     if any("fusion" in part for part in member["features"].get("fusion", [])):  # they could lie deep
         yield "'features' is a fusion of fusions"
+    elif set_name(member["features"]) is None:
+        yield "'features' names no set"
     if hash_spec(member["features"]) != member["feature_hash"]:
         yield "'feature_hash' is not that of 'features'"
 

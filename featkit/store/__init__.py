@@ -3,6 +3,6 @@
 Whoever reads tables needs pyarrow only when one is read.
 """
 
-from featkit.store.table import FeatureTable, is_table, read_table, write_table
+from featkit.store.table import FeatureTable, is_table, read_table
 
-__all__ = ["FeatureTable", "is_table", "read_table", "write_table"]
+__all__ = ["FeatureTable", "is_table", "read_table"]

@@ -16,14 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as parquet
 
 from featkit.errors import DataError
 from featkit.files import replacing
 from featkit.parts.output import SETTINGS_KEY
+from featkit.store.arrow import pa, pa_csv, parquet, pc
 from featkit.store.layout import FRAMES, NOTED, matrix
 from featkit.store.marks import MARK, beside, settings_of_copy
 from featkit.store.table import Recipe, recipe_of

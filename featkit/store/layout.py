@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from featkit.errors import FeatureError
 from featkit.features.base import View
 from featkit.parts.shape import firsts
+from featkit.store.arrow import pa, pc
 
 NOTED = ("label", "speaker", "text")
 """What a corpus knows of its files."""
@@ -65,18 +64,6 @@ class Layout:
     def main(self, rows: pa.Schema) -> pa.Schema:
         """Columns of the table, whatever those of the rows."""
         return self.schema
-
-    def table(self, known: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> pa.Table:
-        """Values of one clip after the other as a table, with the columns that are known of them."""
-        columns: dict[str, Any] = {
-            field.name: pa.array(known[field.name], field.type)
-            if field.name in known
-            else pa.nulls(len(values), field.type)
-            for field in ABOUT
-        }
-        rows = np.concatenate([clip.reshape(-1, len(self.names)) for clip in values])
-        columns |= self._columns(rows.ravel(), [clip.size // len(self.names) for clip in values])
-        return pa.table([columns[name] for name in self.schema.names], self.schema)
 
     def spread(self, rows: pa.Table) -> pa.Table:
         """A row a file → a row a window."""

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
-
 from featkit.errors import DataError
 from featkit.lock import locked
 from featkit.parts.folder import Folder, kept
@@ -21,6 +18,7 @@ from featkit.parts.join import join
 from featkit.parts.ledger import Ledger, Notes
 from featkit.parts.output import SETTINGS_KEY, Output
 from featkit.settings import differing
+from featkit.store.arrow import pa, parquet
 from featkit.store.layout import ROW, Layout
 from featkit.store.table import recipe_of, require_parquet
 

@@ -1,4 +1,4 @@
-"""Feature tables in memory: read from disk, and written there as a whole."""
+"""Feature tables in memory, read from disk; `featkit.bulk.extract_files` writes them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from featkit import plugins
 from featkit.errors import DataError, FeatureError
 from featkit.features.base import Features, View, hash_spec
-from featkit.files import replacing
 from featkit.store.marks import is_copy
 
 COPIES = (".csv", ".arff", ".npz")
@@ -86,32 +84,6 @@ def settings_of(
     }  # fmt: skip
 
 
-def write_table(path: str | os.PathLike[str], table: FeatureTable) -> None:
-    """Write features that are in memory, with the columns that `featkit.bulk.extract_files` writes.
-
-    What is not known stays empty: start, end, sha256, quality, bytes and mtime_ns. The file is replaced only when it
-    is complete.
-    """
-    path = Path(path)
-    if path.suffix != ".parquet":
-        raise DataError(f"{path}: feature tables are Parquet; name the file *.parquet.")
-    if not table.features:
-        raise DataError(f"{path}: there is no clip to write.")
-    _pyarrow()
-    from featkit.parts.output import SETTINGS_KEY
-    from featkit.sealed import SealedWriter
-    from featkit.store.layout import Layout
-
-    layout = Layout(tuple(table.names), table.view)
-    values = [clip.values for clip in table.features]
-    known = {"file": table.files, "label": table.labels, "speaker": table.speakers, "text": table.texts}
-    settings = settings_of(table.spec, table.view, table.names, table.synthetic)
-    with replacing(path) as draft:
-        writer = SealedWriter(draft, layout.schema, {SETTINGS_KEY.decode(): json.dumps(settings)})
-        writer.write(layout.table(known, values))
-        writer.close()
-
-
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Whether this is a feature table that featkit wrote, rather than a manifest or something else."""
     path = Path(path)
@@ -123,8 +95,8 @@ def is_table(path: str | os.PathLike[str]) -> bool:
 
 
 def _is_parquet_table(path: Path) -> bool:
-    pa, parquet = _pyarrow()
     from featkit.parts.output import SETTINGS_KEY
+    from featkit.store.arrow import pa, parquet
 
     try:
         schema = parquet.read_schema(path)
@@ -173,9 +145,9 @@ def read_table(path: str | os.PathLike[str]) -> FeatureTable:
 
 
 def _read_parquet(path: Path) -> FeatureTable:
-    pa, parquet = _pyarrow()
     from featkit.parts.output import SETTINGS_KEY
     from featkit.sealed import state
+    from featkit.store.arrow import pa, parquet
     from featkit.store.layout import FRAMES, NOTED
 
     if state(path) == "damaged":
@@ -247,12 +219,3 @@ def checked(path: Path, recipe: Recipe, about: dict[str, Any], values: Sequence[
         about["file"], about["label"], about["speaker"], about["text"], features, list(recipe.names), recipe.spec,
         recipe.synthetic,
     )  # fmt: skip
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-    except ModuleNotFoundError as error:
-        raise plugins.missing(error, "feature table") from None
-    return pa, parquet

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 
 from featkit.errors import DataError
 from featkit.parts.folder import is_whole
 from featkit.parts.output import SETTINGS_KEY
 from featkit.sealed import state
+from featkit.settings import set_name
+from featkit.store.arrow import pa, parquet
 from featkit.store.layout import FRAMES, NOTED
 from featkit.store.table import COPIES, Recipe, recipe_of, require_parquet
 
@@ -47,8 +47,8 @@ def size_of(path: Path) -> str:
     """``8 clips × 88 egemaps functionals``."""
     recipe = _recipe(path)
     noun = "clips" if recipe.settings.get("window") is None else "windows"
-    names = "+".join(part["name"] for part in recipe.spec.get("fusion", [recipe.spec]))
-    return f"{parquet.read_metadata(path).num_rows} {noun} × {len(recipe.names)} {names} {recipe.view}"
+    rows = parquet.read_metadata(path).num_rows
+    return f"{rows} {noun} × {len(recipe.names)} {set_name(recipe.spec)} {recipe.view}"
 
 
 def problems(path: Path, files: bool = False) -> Iterator[str]:

@@ -109,7 +109,6 @@ def tune(
         raise DataError(f"tune takes an SERClassifier, not a {type(classifier).__name__}.")
     clips, y, speakers = labelled(X, y, groups)
     require_speakers(speakers, allow_leakage)
-    _require_folds(speakers, cv)
     _, protocol = split(y, speakers, cv, allow_leakage, seed)  # data that no trial can be judged on are no trial
     tried = plan(classifier, space, n_trials, seed)
     if any(isinstance(clip, Features) for clip in clips) and any(name.startswith("features__") for name in tried[0]):
@@ -134,16 +133,6 @@ def tune(
     found = Tuning(tuple(rows), clone(classifier), protocol, len(trials))
     found.classifier.set_params(**found.best)
     return found
-
-
-def _require_folds(speakers: Any, cv: Any) -> None:
-    """Say what to do where there are fewer speakers than folds; `split` refuses one alone."""
-    present = 0 if speakers is None else len(np.unique(speakers))
-    if isinstance(cv, int) and 2 <= present < cv:
-        raise DataError(
-            f"cv={cv} needs at least {cv} speakers; there are {present}. Leave one out at a time with cv='loso' "
-            f"(--cv loso), or give a smaller number of folds (--cv {present})."
-        )
 
 
 @dataclass

@@ -231,7 +231,9 @@ def test_two_corpora_are_one_fold_and_speakers_are_kept_apart_on_demand(draft: D
     whole, folds = joined(train, test)
     assert whole.name == "draft → draft"
     assert told(audit(whole, folds=folds, checks=["speakers", "sentences"])) == [("speakers", "error")]
-    whole, folds = joined(train, replace(test, name="other", texts=None), apart=True)
+    assert whole.sources == (*train.sources, *test.sources)
+    whole, folds = joined(replace(train, doubts=("odd",)), replace(test, name="other", texts=None), apart=True)
+    assert whole.doubts == ("odd",)
     assert audit(whole, folds=folds, checks=["speakers", "sentences"]).findings == ()
     assert (whole.speakers[0], whole.speakers[-1], whole.texts) == ("draft/s0", "other/s3", None)
 

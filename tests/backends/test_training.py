@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from featkit_backends import training
 from featkit_backends.training import InterruptedTraining
-from speech import inputs, small, speech
+from speech import fitted, inputs, small, speech
 
 from featkit.errors import DataError
 
@@ -196,3 +196,8 @@ def test_a_checkpoint_of_other_clips_is_refused(tmp_path: Path) -> None:
 def test_nothing_else_is_left_beside_the_checkpoint(tmp_path: Path) -> None:
     run(tmp_path / "run.checkpoint", epochs=2)
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+def test_a_backend_without_epochs_has_no_history() -> None:
+    with pytest.raises(AttributeError, match="svm does not train in epochs, so it has no history"):
+        _ = fitted().history_

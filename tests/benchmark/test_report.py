@@ -93,7 +93,8 @@ def test_one_test_speaker_is_the_reason_why_there_is_no_interval(corpus: Corpus)
 
 def test_across_corpora_all_is_said_once(corpus: Corpus) -> None:
     labels = np.where(corpus.labels == "neutral", "calm", corpus.labels)
-    second = replace(corpus, name="b", files=[f"b/{file}" for file in corpus.files], labels=labels)
+    clips = [0.5 * clip for clip in corpus.clips]
+    second = replace(corpus, name="b", files=[f"b/{file}" for file in corpus.files], labels=labels, clips=clips)
     (row,), _ = measured(replace(corpus, name="a"), [Recipe("mfcc39", "svm")], [Protocol()], Options(), second)
     told = (
         "Learned from a (16 clips; 8 of neutral left out), tested on b (16 clips; 8 of calm left out): "

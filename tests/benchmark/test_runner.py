@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from speech import write_features
 
 from featkit import SERClassifier, evaluate, extraction
 from featkit.benchmark import Options, Protocol, Recipe, Row, benchmark, measured
 from featkit.benchmark.runner import Failed, cells, made
 from featkit.benchmark.state import code_hash, data_hash, sources_hash
 from featkit.corpus import Corpus, read_corpus
-from featkit.errors import DataError, FeatureError, LeakageError, PluginError
+from featkit.errors import DataError, LeakageError, PluginError
 
 SMALL = "xgboost:n_estimators=5,n_jobs=1"
 
@@ -94,11 +95,6 @@ def test_without_speakers_it_is_refused(corpus: Corpus) -> None:
         benchmark(replace(corpus, speakers=None), ["mfcc39"], ["svm"])
 
 
-def test_recordings_make_no_table_before_extraction(corpus: Corpus) -> None:
-    with pytest.raises(FeatureError, match="four voices holds recordings; extract features first"):
-        corpus.table()
-
-
 def test_one_corpus_is_learned_from_and_another_is_judged(corpus: Corpus) -> None:
     labels = np.where(corpus.labels == "neutral", "calm", corpus.labels)
     files, clips = [f"others/{file}" for file in corpus.files], [0.9 * wave for wave in corpus.clips]
@@ -144,10 +140,8 @@ def test_a_missing_recording_costs_its_clip(manifest: Path, tmp_path: Path) -> N
     assert (len(failures), rows[0].failed_clips, len(rows[0].files)) == (1, 1, 23)
 
 
-def test_a_model_of_a_feature_table_is_timed_from_its_features(corpus: Corpus) -> None:
-    from featkit.features.base import find_extractor
-
-    table, _ = corpus.with_features(find_extractor("mfcc39"), "functionals")
+def test_a_model_of_a_feature_table_is_timed_from_its_features(manifest: Path, tmp_path: Path) -> None:
+    table = read_corpus(write_features(tmp_path / "f.parquet", manifest))
     (row,), _ = measured(table, [Recipe()], [Protocol(2)], Options(deploy=True))
     assert row.features == "mfcc39"
     assert row.model is not None

@@ -17,10 +17,10 @@ from speech import EMOTIONS, fitted, speech, write_manifest, write_wav
 
 from featkit import SERClassifier, load
 from featkit.cli import cli
-from featkit.cli.export import FORMS as OFFERED
 from featkit.corpus import read_corpus
+from featkit.deploy import FORMS
 from featkit.deploy.clips import CALIBRATION, Clips, of_corpus, of_files
-from featkit.deploy.convert import FORMS, convert
+from featkit.deploy.convert import convert
 from featkit.deploy.measure import Answers, Comparison, Predict, asked
 from featkit.deploy.tflite import by_windows, windows
 from featkit.errors import DataError, ExportError, ModelError
@@ -78,7 +78,7 @@ def test_labels_that_the_model_does_not_know_are_left_out(model: Path, tmp_path:
 
 def test_a_table_of_features_is_no_speech(model: Path, manifest: Path, tmp_path: Path) -> None:
     run("extract", "--data", manifest, "-o", tmp_path / "table.parquet")
-    with pytest.raises(DataError, match="table of features; a model is judged on recordings"):
+    with pytest.raises(DataError, match="holds features; a model is judged on sound: name the corpus"):
         of_corpus(read_corpus(str(tmp_path / "table.parquet")), load(model))
 
 
@@ -179,10 +179,6 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 # The command
-
-
-def test_the_command_offers_what_there_is() -> None:
-    assert OFFERED == {"onnx": ".onnx", **FORMS, "web": ""}
 
 
 def test_a_form_is_judged_on_a_corpus_and_told_in_a_table(model: Path, manifest: Path, tmp_path: Path) -> None:

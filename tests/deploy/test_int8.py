@@ -13,8 +13,9 @@ import pytest
 from speech import fitted, speech
 
 from featkit import load
+from featkit.deploy import FORMS
 from featkit.deploy.clips import Clips
-from featkit.deploy.convert import FORMS, convert
+from featkit.deploy.convert import convert
 from featkit.deploy.int8 import quantised
 from featkit.deploy.source import read_source
 from featkit.errors import ExportError

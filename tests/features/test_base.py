@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, fields, replace
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from featkit.audio import Wave
 from featkit.datasets.synthetic import synthesise
 from featkit.errors import AudioError, FeatureError, PluginError
 from featkit.features import FeatureExtractor, find_extractor
-from featkit.features.base import Fusion, extractor_from_spec, hash_spec
+from featkit.features.base import Fusion, extractor_from_spec, hash_spec, packages_of
 from featkit.features.functionals import functionals
 from featkit.features.logmel import LogMel
 from featkit.features.mfcc import MFCC39
@@ -339,3 +340,16 @@ def test_a_name_that_comes_again_is_numbered():
 def test_every_set_is_registered_under_its_own_name():
     assert set(BUILT_IN) <= set(plugins.installed("features"))
     assert all(find_extractor(name).name == name for name in BUILT_IN)
+
+
+def test_what_decides_the_numbers_is_also_what_the_modules_of_base_classes_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, member in (("theirs.sets", ModuleType("theirs")), ("elsewhere.base", ModuleType("their_dsp.fft"))):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        monkeypatch.setattr(sys.modules[name], "member", member, raising=False)
+    base = type("Base", (Loudness,), {"__module__": "elsewhere.base"})
+    theirs = type("Theirs", (base,), {"__module__": "theirs.sets"})
+    found = packages_of(Fusion((theirs(), MFCC39())))
+    assert {"theirs", "elsewhere", "their_dsp", "featkit", "numpy"} <= found
+    assert "elsewhere" not in packages_of(MFCC39())
