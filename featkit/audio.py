@@ -122,8 +122,10 @@ def to_wave(samples: npt.ArrayLike, rate: int) -> Wave:
     """
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS):
+        first = array.ndim == 2 and array.shape[0] <= MAX_CHANNELS
+        advice = " Here the channels come first: give samples.T." if first else ""
         shape = f"(n,) or (n, 1 to {MAX_CHANNELS} channels)"
-        raise AudioError(f"Samples must have shape {shape}; these have {array.shape}.")
+        raise AudioError(f"Samples must have shape {shape}; these have {array.shape}.{advice}")
     if array.dtype.kind not in "fiu":
         raise AudioError(f"Samples must be floats or integers; these are {array.dtype}.")
     try:
@@ -176,7 +178,10 @@ def check_wave(wave: npt.ArrayLike, where: str = "the clip") -> Wave:
         told = "its only sample is" if array.size == 1 else f"all {array.size} samples are"
         raise AudioError(f"{where}: {told} zero (digital silence); drop the clip.")
     if (peak := max(-low, high)) > (1 if whole else _LOUDEST):
-        raise AudioError(f"{where}: samples reach {peak:.6g}, a wave −1 to 1; scale integers by featkit.audio.to_wave.")
+        scaled = "scale integers by featkit.audio.to_wave"
+        if not whole:  # which it takes as they are
+            scaled += f", divide floats by {32_768 if peak <= 32_768 else 2**31}"
+        raise AudioError(f"{where}: samples reach {peak:.6g}, a wave −1 to 1; {scaled}.")
     return array
 
 

@@ -33,11 +33,11 @@ def labelled(X: Any, y: Any, groups: Any) -> tuple[list[Any], npt.NDArray[Any], 
     clips, y = clip_list(X), column(y, "label")
     speakers = None if groups is None else column(groups, "speaker")
     same_length(clips=clips, labels=y, speakers=speakers)
-    _require_classes(y)
+    require_classes(y)
     return clips, y, speakers
 
 
-def _require_classes(y: npt.NDArray[Any]) -> None:
+def require_classes(y: npt.NDArray[Any]) -> None:
     """Refuse what is rather a column of ratings or of file names."""
     present = len(np.unique(y))
     if y.dtype.kind == "f":

@@ -14,13 +14,14 @@ from tqdm import tqdm
 
 from featkit.datasets import Clip, Dataset, open_dataset
 from featkit.datasets.base import Skipped
-from featkit.datasets.names import alike, plain_name
+from featkit.datasets.names import alike, alone, letters, plain_name
 from featkit.datasets.twins import twins
 from featkit.errors import DataError, FeatureError
 from featkit.extraction import Failure
 from featkit.features.base import FeatureExtractor, extractor_from_spec
 from featkit.settings import differing
 from featkit.store import is_table, read_table
+from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Strings = npt.NDArray[np.str_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """``clips[i]`` shows the emotion ``labels[i]`` and is spoken by ``speakers[i]``."""
 
@@ -54,6 +55,11 @@ class Corpus:
     """Two files of equal content in two of the corpora that were joined: their speakers are in both."""
     namesakes: tuple[str, ...] = ()
     """Names of speakers in two of the manifests that were joined: they count as different people."""
+
+    def __repr__(self) -> str:
+        who = "speakers not known" if self.speakers is None else counted(len(set(self.speakers.tolist())), "speaker")
+        emotions = counted(len(set(self.labels.tolist())), "emotion")
+        return f"<corpus {self.name}: {counted(len(self.files), 'clip')}, {emotions}, {who}>"
 
     def extracted(
         self, classifier: Recogniser, *, n_jobs: int | None = None, progress: bool = False
@@ -215,12 +221,11 @@ def read_corpus(spec: str, progress: bool = False, *, lenient: bool = False) -> 
     files = [str(clip.path) for clip in clips]
     own = dataset.name in ("folder", "manifest")
     name = dataset.root.name if own else dataset.name
-    speakers = _known([clip.speaker for clip in clips])
+    labels, speakers = np.array([clip.label for clip in clips]), _known([clip.speaker for clip in clips])
     return Corpus(
-        name, files, files, np.array([clip.label for clip in clips]), speakers,
-        _known([clip.text for clip in clips]), dataset.synthetic,
+        name, files, files, labels, speakers, _known([clip.text for clip in clips]), dataset.synthetic,
         sources=(name if own else f"{dataset.title} ({dataset.licence})",),
-        doubts=(*([dataset.doubt] if dataset.doubt else []), *_alike(name, speakers)), left_out=left_out,
+        doubts=(*([dataset.doubt] if dataset.doubt else []), *_doubts(name, labels, speakers)), left_out=left_out,
     )  # fmt: skip
 
 
@@ -235,10 +240,10 @@ def _of_table(spec: str) -> Corpus:
     extractor = extractor_from_spec(table.spec)
     if extractor.spec != table.spec:
         raise FeatureError(f"{spec}: was extracted with another version of {extractor.name}; extract it again.")
-    name, speakers = Path(spec).name, _known(table.speakers)
+    name, labels, speakers = Path(spec).name, np.array(table.labels), _known(table.speakers)
     return Corpus(
-        name, table.files, table.features, np.array(table.labels), speakers, _known(table.texts), table.synthetic,
-        extractor, doubts=_alike(name, speakers),
+        name, table.files, table.features, labels, speakers, _known(table.texts), table.synthetic, extractor,
+        doubts=_doubts(name, labels, speakers),
     )  # fmt: skip
 
 
@@ -253,14 +258,25 @@ def _entries(dataset: Dataset, lenient: bool, progress: bool) -> tuple[list[Clip
     return clips, tuple(one.reason if one.kind == "unexpected" else f"{one.path}: {one.reason}" for one in wrong)
 
 
-def _alike(name: str, speakers: Strings | None) -> tuple[str, ...]:
-    """A line about speakers who look like one, written in several ways."""
-    groups = [] if speakers is None else alike(speakers.tolist(), plain_name)
+def _doubts(name: str, labels: Strings, speakers: Strings | None) -> tuple[str, ...]:
+    """Lines about emotions and speakers who look like one, written in several ways, and about no speaker at all."""
+    told = [_alike(name, "emotions", alike(labels.tolist(), letters))]
+    if speakers is not None:
+        told.append(_alike(name, "speakers", alike(speakers.tolist(), plain_name)))
+        if alone(speakers):
+            told.append(
+                f"{name}: each of the {len(speakers)} clips has a speaker of its own, '{speakers[0]}' the first. "
+                "Unless these are people, voices are on both sides of every fold, and the score is too high."
+            )
+    return tuple(filter(None, told))
+
+
+def _alike(name: str, noun: str, groups: Sequence[Sequence[str]]) -> str:
     if not groups:
-        return ()
+        return ""
     quoted = " and ".join(f"'{one}'" for one in groups[0])
-    more = f", and {len(groups) - 1} more groups" if len(groups) > 1 else ""
-    return (f"{name}: speakers {quoted} look like one{more}, and count as several; see featkit audit.",)
+    more = f", and {counted(len(groups) - 1, 'more group')}" if len(groups) > 1 else ""
+    return f"{name}: {noun} {quoted} look like one{more}, and count as several; see featkit audit."
 
 
 def _known(values: Sequence[str | None]) -> Strings | None:

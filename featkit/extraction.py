@@ -15,7 +15,7 @@ from tqdm import tqdm
 from featkit.audio import SAMPLE_RATE, as_wave, name_of
 from featkit.augment import Augment
 from featkit.errors import AudioError, DataError, FeatkitError, FeatureError
-from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor, known_spec
+from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor, known_spec, parts_of
 from featkit.settings import differing
 
 
@@ -58,7 +58,15 @@ def clip_list(X: Any) -> list[Any]:
     if hasattr(X, "toarray") or (isinstance(array, np.ndarray) and (array.ndim != 1 or array.dtype.kind not in "OUST")):
         from sklearn.utils import check_array  # heavy, and seldom needed
 
-        return list(check_array(X, dtype=np.float32))
+        rows = check_array(X, dtype=np.float32)
+        if hasattr(X, "columns") or rows.shape[1] < SAMPLE_RATE:
+            warnings.warn(
+                f"X is a matrix {rows.shape}: each row is heard as {rows.shape[1] / SAMPLE_RATE:.3g} s of sound at "
+                f"{SAMPLE_RATE} Hz. If these are features, the scores mean nothing: write an extractor that computes "
+                "them. If they are waves, give list(X).",
+                stacklevel=3,
+            )
+        return list(rows)
     clips = list(array)
     if not clips:
         raise DataError("The list of clips is empty.")
@@ -163,8 +171,10 @@ def _results(
     progress: bool,
 ) -> Generator[Features | FeatkitError, None, None]:
     extractor = find_extractor(features)
+    for part in parts_of(extractor):
+        part.check()  # before the first clip, and not as what is wrong with every one
     if copies is not None:
-        copies.plan.check()  # before the first clip, not at the thousandth
+        copies.plan.check()
     # Decoding, onnxruntime and openSMILE all release the GIL: threads share one extractor and start at once.
     workers = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     results = workers(
@@ -212,7 +222,7 @@ def extract_one(
             "the same settings."
         )
     if clip.view != view:
-        raise FeatureError(f"{where}: these are {clip.view}; the backend reads {view}. Extract view='{view}'.")
+        raise FeatureError(f"{where}: these are {clip.view}; the backend reads {view}. Extract those (--view {view}).")
     if copies is not None and clip.augment != copies.key:
         raise FeatureError(
             f"{where}: these features hold no copies made by this plan; augmentation needs the recordings, or features "

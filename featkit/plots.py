@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +185,7 @@ def svg(figure: Figure, title: str) -> str:
     import matplotlib as mpl
 
     file = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "featkit"}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "featkit"}), _any_script():
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
@@ -202,7 +204,8 @@ def png(figure: Figure) -> bytes:
 def picture(figure: Figure, kind: str) -> bytes:
     """The picture as a file on white: png, svg or pdf."""
     file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=150, facecolor="white")
+    with _any_script():
+        figure.savefig(file, format=kind, dpi=150, facecolor="white")
     return file.getvalue()
 
 
@@ -214,6 +217,26 @@ def require() -> None:
         raise plugins.missing(error, "picture") from None
 
 
+# Behind our own, for the names of people and files in other scripts.
+_CJK = ("Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB")
+
+
+@cache
+def _fonts() -> list[str]:
+    from matplotlib import font_manager
+
+    there = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _CJK if name in there), "Verdana", "sans-serif"]
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Without a line for every sign that no font here has: as SVG the words are the browser's to set."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
 @contextmanager
 def _figure(width: float, height: float) -> Iterator[Figure]:
     """A figure of so many inches; whatever is drawn inside has featkit's style."""
@@ -223,7 +246,7 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
     from matplotlib.figure import Figure
 
     style: Any = {
-        "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"], "font.size": 10,
+        "font.family": "sans-serif", "font.sans-serif": _fonts(), "font.size": 10,
         "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.facecolor": "none",
         "text.parse_math": False,  # a dollar in somebody's file name is a dollar
@@ -235,7 +258,8 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
         yield figure
         layout = figure.get_layout_engine()
         assert layout is not None
-        layout.execute(figure)
+        with _any_script():
+            layout.execute(figure)
         figure.set_layout_engine("none")  # it stays as this style made it
 
 

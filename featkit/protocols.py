@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedGrou
 
 from featkit import plugins
 from featkit.backend import quietly
-from featkit.datasets.names import letters, plain_name
+from featkit.datasets.names import alone, letters, plain_name
 from featkit.errors import DataError, LeakageError
 
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -162,7 +162,7 @@ def _groups(y: npt.NDArray[Any], groups: Any, n: int, seed: int, noun: str) -> t
         few = f" Leave one out at a time (--cv {one}), or make fewer folds (--cv {fewer})." if n and present > 1 else ""
         raise DataError(f"Evaluation by {noun} needs at least {n or 2} {noun}s for this cv; there are {present}.{few}")
     mark = "" if noun == "speaker" else f", {LEAKS}"
-    if noun == "speaker" and present == len(y):
+    if noun == "speaker" and alone(groups):
         mark = f", {ALONE}"
     if not n:
         return LeaveOneGroupOut().split(y, y, groups), f"leave one of {present} {noun}s out{mark}"

@@ -480,3 +480,16 @@ def test_a_clip_that_is_too_short_is_padded_or_refused() -> None:
     assert np.array_equal(at_least(RAMP[:2], 4, pad=True), [1, 2, 0, 0])
     with pytest.raises(AudioError, match=r"x: has 160 samples \(10 ms\).* need at least 400 \(25 ms\).*pad_short=True"):
         at_least(RAMP[:160], 400, pad=False, where="x")
+
+
+def test_channels_that_come_first_are_named_as_such() -> None:
+    with pytest.raises(AudioError, match=r"these have \(2, 16000\)\. Here the channels come first: give samples\.T\."):
+        to_wave(np.zeros((2, 16_000)), 16_000)
+
+
+@pytest.mark.parametrize(("full", "divisor"), [(32_767, "32768"), (2.0**31 - 1, "2147483648")])
+def test_floats_of_whole_numbers_are_told_their_scale(full: float, divisor: str) -> None:
+    wave = full * np.sin(np.arange(1600))
+    with pytest.raises(AudioError, match=f"scale integers by featkit.audio.to_wave, divide floats by {divisor}\\."):
+        check_wave(wave)
+    assert np.abs(check_wave(wave / float(divisor))).max() <= 1

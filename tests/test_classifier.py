@@ -57,6 +57,7 @@ def test_the_same_clips_give_the_same_answers_however_they_are_given(files: list
     np.testing.assert_array_equal(classifier.predict_proba(WAVES), fitted().predict_proba(WAVES))
 
 
+@pytest.mark.filterwarnings("ignore:X is a matrix")  # half a second is little for a wave
 def test_a_two_dimensional_array_is_a_list_of_equally_long_waves() -> None:
     X = np.stack([wave[4000:12_000] for wave in WAVES])
     classifier = SERClassifier().fit(X, LABELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_clips_are_listed_one_by_one() -> None:
     assert clip_list(("a.wav", "b.wav")) == ["a.wav", "b.wav"]
     assert clip_list(np.array(["a.wav", "b.wav"])) == ["a.wav", "b.wav"]
     assert clip_list(pd.Series(["a.wav", "b.wav"], index=[7, 9])) == ["a.wav", "b.wav"]
-    assert [row.tolist() for row in clip_list(np.eye(2))] == [[1, 0], [0, 1]]
+    assert [row[:2].tolist() for row in clip_list(np.eye(2, 16_000))] == [[1, 0], [0, 1]]
     features = Features(np.ones(3, np.float32), "functionals", "hash")
     assert clip_list(iter([features])) == [features]
 
@@ -110,3 +111,14 @@ def test_clips_are_listed_one_by_one() -> None:
 def test_what_is_no_list_of_clips_is_refused(X: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         clip_list(X)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, pd.DataFrame])
+def test_a_matrix_of_features_is_told_from_waves(wrap: Any) -> None:
+    with pytest.warns(
+        UserWarning, match=r"X is a matrix \(4, 768\): each row is heard as 0\.048 s of sound .* give list"
+    ):
+        assert len(clip_list(wrap(np.ones((4, 768))))) == 4
+    with pytest.warns(UserWarning, match="X is a matrix") if wrap is pd.DataFrame else nullcontext():
+        clip_list(wrap(np.ones((2, 16_000))))  # a second of sound, or more columns than features have
+    assert len(clip_list(list(np.ones((4, 768))))) == 4

@@ -45,9 +45,8 @@ MAY_IMPORT = {
     "stream": "errors audio plugins tables muted runtime",
     "bulk": "errors versions decoding audio quality features parts store stream",
     "batch": "errors decoding audio quality parts modelfile card runtime stream",
-    "corpus": "errors settings features datasets store extraction",
-    "export": "errors versions timing audio plugins files graph features datasets backend extraction "
-    "modelfile card runtime",
+    "corpus": "errors tables settings features datasets store extraction",
+    "export": "errors versions timing audio files graph features datasets backend extraction modelfile card runtime",
     "weights": "errors plugins files settings",
     "classifier": "errors normalise features augment backend extraction columns export weights",
     "voting": "errors audio features backend extraction classifier",
@@ -61,7 +60,7 @@ MAY_IMPORT = {
     "plots": "errors plugins metrics",
     "benchmark": "errors versions timing audio plugins tables metrics graph features backend extraction "
     "runtime corpus classifier presets protocols scores evaluation tuning plots",
-    "audit": "errors audio quality plugins tables metrics datasets corpus protocols",
+    "audit": "errors audio quality plugins tables metrics datasets columns corpus protocols",
     "serve": "errors audio quality plugins card runtime stream",
     "deploy": "errors timing audio plugins files tables metrics graph fetch datasets muted extraction "
     "modelfile card runtime corpus export",

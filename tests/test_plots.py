@@ -144,3 +144,10 @@ def test_a_missing_matplotlib_answers_with_the_pip_line(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PluginError, match=r"picture needs.*pip install 'featkit\[plot\]'"):
         plots.speakers({"03": 0.5}, 0.5)
+
+
+def test_names_in_any_script_are_words_of_the_picture_and_no_warnings() -> None:
+    figure = plots.speakers({"小明": 0.5, "Zoë": 0.7, "О'Нил": 0.9}, 0.7)
+    words = plots.svg(figure, "UA by speaker")
+    assert all(f">{name}<" in words for name in ("小明", "Zoë", "О'Нил"))
+    assert plots.picture(figure, "png").startswith(b"\x89PNG")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -29,6 +30,7 @@ def expected(estimator: BaseEstimator) -> dict[str, str]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:X is a matrix")  # of features, as far as anybody can tell
 @parametrize_with_checks(
     [
         SERClassifier(pad_short=True),

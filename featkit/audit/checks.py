@@ -10,8 +10,9 @@ import numpy as np
 from featkit.audit.findings import Finding, Severity, named
 from featkit.audit.material import Material
 from featkit.audit.recording import Recording
-from featkit.datasets.names import alike, letters, plain_name
+from featkit.datasets.names import alike, alone, letters, plain_name
 from featkit.quality import CLIPPED, OFFSET, SHORT, SILENCE, padded
+from featkit.tables import counted
 
 _FAULTS: tuple[tuple[str, Callable[[Recording], bool]], ...] = (
     (f"shorter than {SHORT} s", lambda r: r.seconds < SHORT),
@@ -36,8 +37,8 @@ def signal(material: Material) -> list[Finding]:
         bad = [i for i, recording in material.heard.items() if has(recording)]
         if bad:
             files = tuple(material.corpus.files[i] for i in bad)
-            count = f"{len(bad)} of {len(material.heard)} clips {'is' if len(bad) == 1 else 'are'} "
-            findings.append(Finding("signal", "warning", f"{count}{what}: {material.named(bad)}", files))
+            text = f"{len(bad)} of {counted(len(material.heard), 'clip')} {what}: {material.named(bad)}"
+            findings.append(Finding("signal", "warning", text, files))
     return findings
 
 
@@ -46,8 +47,13 @@ def speakers(material: Material) -> list[Finding]:
     voices = material.corpus.speakers
     if voices is None:
         text = "the speakers are not known, so no score can tell new voices from known ones; add them (a manifest)"
-        return [Finding("speakers", "warning", text)]
+        near = "".join(f". {doubt}" for doubt in material.corpus.doubts if "speaker" in doubt)
+        return [Finding("speakers", "warning", f"{text}{near}".rstrip("."))]
     findings = []
+    if alone(voices):
+        who = named(voices.tolist())
+        text = f"each clip has a speaker of its own ({who}): unless these are people, every score is too high"
+        findings.append(Finding("speakers", "warning", text))
     if same := material.corpus.namesakes:
         text = (
             f"{named(same)}: speakers of one name in two manifests, who count as different people; if they are the "

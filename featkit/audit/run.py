@@ -15,6 +15,7 @@ from featkit.audit.cues import container, shortcuts
 from featkit.audit.findings import SEVERITIES, Audit, Cue, Finding
 from featkit.audit.material import Material
 from featkit.audit.recording import Recording, measure_all
+from featkit.columns import require_classes
 from featkit.corpus import Corpus, side_by_side, told_with
 from featkit.errors import AudioError, DataError
 from featkit.protocols import CV, Pair, split
@@ -66,7 +67,7 @@ def audit(
     Raises
     ------
     DataError
-        The corpus is a feature table, or a check is unknown.
+        The corpus is a feature table, nearly every clip has a label of its own, or a check is unknown.
 
     Examples
     --------
@@ -77,6 +78,7 @@ def audit(
     '2 clips are one recording (similarity 1.000), but are labelled anger and fear: a, b'
     """
     corpus.require_recordings(_LISTENS)
+    require_classes(corpus.labels)
     for name in checks:
         if name not in CHECKS:
             raise DataError(plugins.unknown("check", name, list(CHECKS), "Checks"))

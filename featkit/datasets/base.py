@@ -135,7 +135,12 @@ class Dataset(ABC):
     def _check_root(self) -> None:
         if not self.root.is_dir():
             state = "is a file, not a folder" if self.root.exists() else "does not exist"
+            if self.root.suffix.lower() in _SPREADSHEETS:
+                raise DataError(f"'{self.root}' is a spreadsheet; save it as CSV (UTF-8), and name that.")
             raise DataError(f"{self.name}: '{self.root}' {state}; name the folder of the {self.title} corpus.")
+
+
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 class Published(Dataset):

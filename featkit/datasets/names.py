@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 # Words before a number that mean "speaker": spk03, Actor_3, subject 3.
 _SPEAKER_WORD = re.compile(r"^(?:speakers?|spkr?|sp|s|actors?|act|subjects?|subj|sub|id|participant|p|person)(?=\d)")
@@ -44,3 +45,8 @@ def alike(names: Iterable[str], plain: Callable[[str], str]) -> list[list[str]]:
     for name in dict.fromkeys(names):  # a corpus says each of a thousand times
         found[plain(name)].add(name)
     return [sorted(same) for same in found.values() if len(same) > 1]
+
+
+def alone(speakers: Any) -> bool:
+    """Whether each of ten and more clips has a speaker (n,) of its own, as where file names are given for people."""
+    return 10 <= len(speakers) == len(set(speakers))

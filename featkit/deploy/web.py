@@ -37,6 +37,15 @@ _PACKAGE = Path(__file__).parents[1]
 _PAGE = _PACKAGE / "serve" / "static"
 _OWN = _PACKAGE / "deploy" / "static"  # takes the place of what speaks to a server
 _SERVER_ONLY = re.compile(r"\s*<!-- server -->.*?<!-- /server -->", re.DOTALL)
+_HINT = '<p class="hint">'
+_UNSTARTED = """<div class="unstarted" id="unstarted">
+          <p>Nothing to press? Browsers start this page only from a web server, not as a file. In its folder run</p>
+          <p><code>python -m http.server</code></p>
+          <p>and open <code>http://127.0.0.1:8000</code>.</p>
+        </div>
+        """
+"""Stands there until the page's script runs, which takes it away. Before what it says once there is a model."""
+
 _LICENCE = "onnxruntime/LICENSE.txt"
 _CHARSET = '<meta charset="utf-8">'
 _MARK = "featkit_web"
@@ -159,12 +168,12 @@ def _json(told: dict[str, Any], path: Path) -> bytes:
 
 
 def _page(index: str, *, cdn: bool) -> str:
-    """The page without what speaks of a server, and with the headers that a server would send."""
+    """The page without what speaks of our server, with its headers, and with a word for who opens it as a file."""
     head = (
         f'{_CHARSET}\n  <meta http-equiv="Content-Security-Policy" content="{policy(cdn)}">\n'
         '  <meta name="referrer" content="no-referrer">'
     )
-    return _SERVER_ONLY.sub("", index).replace(_CHARSET, head)
+    return _SERVER_ONLY.sub("", index).replace(_CHARSET, head).replace(_HINT, _UNSTARTED + _HINT)
 
 
 def policy(cdn: bool) -> str:

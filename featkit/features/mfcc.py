@@ -53,9 +53,15 @@ class MFCC39(MelExtractor):
         """(batch, samples) -> (batch, time, (1 + deltas) * n_mfcc)."""
         mel = self.add_log_mel(g, wave)
         mfcc = g.op("MatMul", mel, g.constant(dsp.dct_matrix(self.n_mfcc, self.n_mels, self.lifter)))
+        return self._with_deltas(g, mfcc) if self.deltas else str(mfcc)
+
+    def check(self) -> None:
+        """Raise `FeatureError` for a setting of the wrong type or out of range."""
+        super().check()
         if self.deltas not in (0, 1, 2):
             raise FeatureError(f"deltas must be 0, 1 or 2; it is {self.deltas}.")
-        return self._with_deltas(g, mfcc) if self.deltas else str(mfcc)
+        dsp.dct_matrix(self.n_mfcc, self.n_mels, self.lifter)  # refuses what makes none
+        dsp.delta_kernel(self.delta_width, 1)
 
     def _with_deltas(self, g: GraphBuilder, mfcc: str) -> str:
         """Append derivatives. (batch, time, n) -> (batch, time, (1 + deltas) * n)."""

@@ -107,7 +107,7 @@ def test_a_fault_of_recordings_is_one_warning(draft: Draft, change: object, told
     draft.fill(lambda wave, label, i: change(wave) if i in (3, 5) else wave)  # type: ignore[operator]
     (finding,) = audit(draft.corpus(), checks=["signal"]).findings
     assert finding.severity == "warning"
-    assert finding.message.startswith("2 of 36 clips are ")
+    assert finding.message.startswith("2 of 36 clips ")
     assert told in finding.message
     assert finding.clips == (draft.files[3], draft.files[5])
 

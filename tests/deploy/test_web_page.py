@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import soxr
-from browsing import CHROMIUM, CONTRAST, NEEDED, chromium, shown, write_clips
+from browsing import CHROMIUM, CONTRAST, NEEDED, OVERFLOWING, chromium, shown, write_clips
 from playwright.sync_api import Browser, Page, Request, expect
 from speech import fitted
 
@@ -632,6 +632,24 @@ def test_the_page_says_that_recordings_stay_here(opened: Opened) -> None:
     expect(page.locator("#private-text")).to_have_text("Recordings stay on this device")
     assert "server" not in page.locator("body").inner_text().lower()
     expect(page.locator("#card")).to_contain_text("It names how a voice sounds to the listeners")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_opened_as_a_file_it_says_what_it_needs(width: int, scheme: Any, browser: Browser, site: Site) -> None:
+    site.page("svm")
+    page = browser.new_page(viewport={"width": width, "height": 640}, color_scheme=scheme)
+    page.goto((site.root / "svm" / "index.html").as_uri())
+    expect(page.locator("#unstarted")).to_be_visible()
+    expect(page.locator("#unstarted")).to_contain_text("only from a web server, not as a file")
+    expect(page.locator("#unstarted code").first).to_have_text("python -m http.server")
+    assert page.evaluate(CONTRAST) == []
+    assert page.evaluate(OVERFLOWING) == []
+    page.context.close()
+
+
+def test_from_a_host_it_says_nothing_of_one(opened: Opened) -> None:
+    expect(ready(opened()).locator("#unstarted")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

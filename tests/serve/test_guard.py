@@ -6,7 +6,14 @@ import pytest
 from speaking import TOKEN, Served, running, wav
 
 from featkit.serve import ServeError
-from featkit.serve.guard import check_token
+from featkit.serve.guard import as_origin, check_host, check_token
+
+PAGE = "http://localhost:3000"
+PREFLIGHT = {
+    "origin": PAGE,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization, content-type",
+}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,96 @@ def test_pages_of_other_origins_may_not_send(served: Served, origin: str) -> Non
 
 def test_the_own_page_may_send(served: Served) -> None:
     assert served.ask("/predict", wav(), headers={"origin": served.url}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("localhost", "https://localhost", 200),
+        ("localhost:443", "https://localhost", 200),
+        ("localhost", "https://localhost:443", 200),
+        ("localhost:80", "http://localhost", 200),
+        ("LOCALHOST", "http://localhost", 200),
+        ("[::1]:443", "https://[::1]", 200),
+        ("localhost:443", "http://localhost", 403),
+        ("localhost:80", "https://localhost", 403),
+        ("localhost", "https://localhost:8443", 403),
+        ("localhost", "app://localhost", 403),
+    ],
+)
+def test_the_port_that_browsers_leave_out_may_be_there_or_not(
+    served: Served, host: str, origin: str, status: int
+) -> None:
+    assert served.ask("/predict", wav(), headers={"host": host, "origin": origin}).status == status
+
+
+def test_a_page_elsewhere_may_ask_where_its_origin_is_allowed() -> None:
+    with running(token=TOKEN, origins=(PAGE, "https://app.example")) as served:
+        asked = served.ask("/predict", method="OPTIONS", headers=PREFLIGHT)  # browsers show no token here
+        assert asked.status == 200
+        assert asked.headers["access-control-allow-origin"] == PAGE
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert asked.headers["access-control-allow-headers"] == "authorization, content-type"
+        private = PREFLIGHT | {"access-control-request-private-network": "true"}
+        assert served.ask("/predict", method="OPTIONS", headers=private).status == 200
+        answer = served.ask("/predict", wav(), headers={"origin": PAGE, "authorization": f"Bearer {TOKEN}"})
+        assert answer.json["label"]
+        refusal = served.ask("/predict", wav(), headers={"origin": PAGE})
+        assert "Bearer TOKEN" in refusal.refused(401, "wrong_token")
+        for told in (asked, answer, refusal):  # the page may read why it was refused, too
+            assert told.headers["access-control-allow-origin"] == PAGE
+            assert "Origin" in told.headers["vary"]
+            assert "access-control-allow-credentials" not in told.headers
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.example", "null"]
+)
+def test_an_origin_is_allowed_to_the_letter(origin: str) -> None:
+    with running(origins=(PAGE,)) as served:
+        served.ask("/predict", method="OPTIONS", headers=PREFLIGHT | {"origin": origin}).refused(403, "wrong_origin")
+        served.ask("/predict", wav(), headers={"origin": origin}).refused(403, "wrong_origin")
+        assert "access-control-allow-origin" not in served.ask("/model", headers={"origin": origin}).headers
+
+
+def test_an_allowed_origin_does_not_open_another_host() -> None:
+    with running(origins=(PAGE,)) as served:
+        told = served.ask("/predict", method="OPTIONS", headers=PREFLIGHT | {"host": "evil.example"})
+        told.refused(400, "wrong_host")
+
+
+def test_no_origin_is_allowed_by_itself(served: Served) -> None:
+    served.ask("/predict", method="OPTIONS", headers=PREFLIGHT).refused(403, "wrong_origin")
+    assert "access-control-allow-origin" not in served.ask("/model", headers={"origin": PAGE}).headers
+
+
+def test_origins_are_kept_as_browsers_send_them() -> None:
+    assert as_origin("http://localhost:80") == "http://localhost"
+    assert as_origin("https://app.example:443") == "https://app.example"
+    assert as_origin("https://[::1]:80") == "https://[::1]:80"
+    assert as_origin("capacitor://localhost") == "capacitor://localhost"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*", "null", "localhost:3000", "http://*.example", "http://a.example/", "http://a.example/x", "HTTP://a.example",
+     "http://bücher.example", "http://a b", "", "file://", "http://u@a.example"],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin_is_refused(text: str) -> None:
+    with pytest.raises(ServeError, match="is no origin: give scheme, host and port in small letters"):
+        as_origin(text)
+
+
+@pytest.mark.parametrize("name", ["https://emo.example", "emo.example:443", "emo.example/x", "", "*", "a b"])
+def test_what_no_host_header_names_is_refused(name: str) -> None:
+    with pytest.raises(ServeError, match="is no name of a host: give it alone, as in"):
+        check_host(name)
+
+
+def test_names_and_addresses_are_names_of_hosts() -> None:
+    for name in ("emo.example", "my_pc", "10.0.0.1", "fe80::1", "::1"):
+        check_host(name)
 
 
 def test_with_a_token_only_the_page_and_health_are_open() -> None:

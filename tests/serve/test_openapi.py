@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 from speaking import Served, wav
 from speech import speech
@@ -54,6 +55,13 @@ def test_both_uploads_are_described_as_a_form_and_as_a_raw_body(served: Served) 
         content = paths[path]["post"]["requestBody"]["content"]
         assert list(content) == ["multipart/form-data", "application/octet-stream", "audio/*"]
     assert "A raw body is one clip without a name." in paths["/batch"]["post"]["summary"]
+
+
+def test_the_api_is_beside_its_document_whatever_path_a_proxy_has_put_before_it(served: Served) -> None:
+    (server,) = served.ask("/openapi.json").json["servers"]
+    for document, base in (("https://a.example/openapi.json", ""), ("https://a.example/voice/openapi.json", "/voice")):
+        found = urljoin(document, server["url"]).rstrip("/")  # as swagger-client does; the paths begin with a slash
+        assert found == f"https://a.example{base}"
 
 
 def test_every_path_of_the_document_is_there_and_names_its_method(served: Served) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import re
 import signal
 import socket
 import subprocess
@@ -17,10 +20,13 @@ import pytest
 from click.testing import CliRunner, Result
 from speaking import TOKEN, Answer, Served, model, model_file
 from speech import speech
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from featkit import SERClassifier
 from featkit.cli import cli
+from featkit.cli.serve import _reach
+from featkit.errors import PluginError
 from featkit.serve import Limits, ServeError, create_app
 from featkit.serve.server import bound, is_loopback, server, shown
 
@@ -97,10 +103,12 @@ def test_a_missing_package_is_told_with_the_line_that_brings_it(monkeypatch: pyt
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)
     monkeypatch.setitem(sys.modules, "starlette.responses", None)
-    assert (
-        "The command serve needs the package 'starlette', which is not installed: pip install 'featkit[serve]'"
-        in one_line(run(model_file()))
-    )
+    told = "The server needs the package 'starlette', which is not installed: pip install 'featkit[serve]'"
+    assert told in one_line(run(model_file()))
+    for name in [name for name in sys.modules if name.startswith("featkit.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(PluginError, match=re.escape(told)):
+        importlib.import_module("featkit.serve")
 
 
 def test_addresses_are_shown_as_people_type_them() -> None:
@@ -194,7 +202,92 @@ def test_who_waits_when_the_server_stops_is_told_so(
         one.join(20)
     place.close()
     assert answers[0].refused(503, "busy") == "The server is stopping. Come again in a second."
-    assert caplog.messages == ["Cancel 1 running task(s), timeout graceful shutdown exceeded"]
+    assert caplog.messages == []
+
+
+def test_a_stop_ends_streams_and_half_sent_uploads_in_the_words_of_the_docs(caplog: pytest.LogCaptureFixture) -> None:
+    limits = Limits()
+    place = bound("127.0.0.1", 0)
+    port = place.getsockname()[1]
+    served = server(create_app(model(), "model.onnx", limits), limits)
+    served.config.timeout_graceful_shutdown = 1
+    thread = threading.Thread(target=served.run, kwargs={"sockets": [place]})
+    thread.start()
+    half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf"
+    with connect(f"ws://127.0.0.1:{port}/stream") as stream, socket.create_connection(("127.0.0.1", port)) as upload:
+        stream.send(bytes(200))
+        upload.sendall(half)
+        time.sleep(0.3)  # both are at work
+        served.should_exit = True
+        with pytest.raises(ConnectionClosed, match="1012"):
+            stream.recv(timeout=10)
+        thread.join(20)
+        answer = upload.recv(65_536)
+    place.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["reason"] == "The server is stopping. Come again in a second."
+    assert caplog.messages == []
+
+
+def first_lines(*words: str) -> str:
+    """What the program says when it is ready."""
+    command = [sys.executable, "-m", "featkit", "serve", str(model_file()), "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        said = program.stdout.readline() + program.stdout.readline()
+        program.kill()
+    return said
+
+
+def test_who_can_reach_it_is_told_as_it_is() -> None:
+    assert _reach(True, (), None) == "Only this computer can reach it."
+    proxied = "This computer can reach it, and whoever a proxy lets in as emo.example"
+    assert _reach(True, ("emo.example",), None) == f"{proxied}, and no token is asked for."
+    assert _reach(True, ("emo.example",), TOKEN) == f"{proxied}, with the token."
+    assert _reach(False, ("emo.example",), TOKEN) == "Other computers can reach it, unencrypted, with the token."
+    assert f"{proxied}, and no token" in first_lines("--allow-host", "emo.example")
+
+
+def test_hosts_and_origins_that_are_none_are_one_line() -> None:
+    assert "'https://emo.example' is no name of a host" in one_line(
+        run(model_file(), "--allow-host", "https://emo.example")
+    )
+    assert "'*' is no origin: give scheme, host and port" in one_line(run(model_file(), "--allow-origin", "*"))
+
+
+def test_the_access_log_has_a_line_for_every_request_and_is_off_by_default() -> None:
+    assert logged() == []
+    lines = [line.split() for line in logged("--access-log", "--allow-origin", "http://localhost:3000")]
+    assert [(method, path, status, code) for _, method, path, status, _, _, _, code in lines] == [
+        ("GET", "/health", "200", "-"),
+        ("GET", "/nothing%0Aat%20all", "404", "unknown_path"),
+        ("POST", "/predict", "415", "not_audio"),
+        ("OPTIONS", "/predict", "200", "-"),
+    ]
+    for time_of, _, _, _, spent, *sizes, _ in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time_of)
+        assert float(spent) > 0
+        assert all(size.isdecimal() for size in sizes)
+    assert lines[2][5] == "13"
+
+
+def logged(*words: str) -> list[str]:
+    """What the program writes to stderr of four requests."""
+    command = [sys.executable, "-m", "featkit", "serve", str(model_file()), "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        client = Served(int(program.stdout.readline().split()[0].rstrip("/").rpartition(":")[2]))
+        preflight = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+        try:
+            client.ask("/health?secret=1")
+            client.ask("/nothing%0aat%20all")
+            client.ask("/predict?hop=1", b"I am no audio")
+            client.ask("/predict", method="OPTIONS", headers=preflight)
+            program.terminate()
+            return program.communicate(timeout=20)[1].splitlines()
+        finally:
+            program.kill()
 
 
 def test_to_serve_no_training_library_is_loaded() -> None:

@@ -189,6 +189,15 @@ def test_pages_of_other_origins_and_other_hosts_are_refused(served: Served) -> N
         pass
 
 
+def test_an_allowed_page_elsewhere_may_open_a_stream() -> None:
+    with running(origins=("http://localhost:3000",)) as served:
+        with stream(served, origin="http://localhost:3000") as socket:
+            socket.send("end")
+            assert told(socket) == []
+        assert socket.close_code == 1000
+        assert refused(served, origin="http://localhost:3001") == (403, "wrong_origin")
+
+
 def _line(port: int) -> Any:
     import socket
 
