@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,10 +22,12 @@ from featkit.serve.answers import Answerer
 from featkit.serve.guard import Guard
 from featkit.serve.limits import Desk, Limits
 from featkit.serve.live import Live
+from featkit.serve.metrics import MEDIA_TYPE, Counts, resident
 from featkit.serve.openapi import document
 from featkit.serve.query import WINDOW, Wishes
 from featkit.serve.refusals import RequestError, json_response, refused
 from featkit.serve.uploads import body_of
+from featkit.serve.watch import Watch
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -40,6 +43,8 @@ def create_app(
     hosts: tuple[str, ...] = LOOPBACK,
     addresses: bool = False,
     token: str | None = None,
+    origins: tuple[str, ...] = (),
+    log: Callable[[str], object] | None = None,
 ) -> ASGIApp:
     """The ASGI application that serves one model: API, socket and page.
 
@@ -51,11 +56,15 @@ def create_app(
         How the model is called on the page: the name of its file.
     limits
         What one request may cost. Default: `Limits()`.
-    hosts, addresses, token
+    hosts, addresses, token, origins
         As in `featkit.serve.guard.Guard`.
+    log
+        As in `featkit.serve.watch.Watch`: takes a line for every request.
 
     Raises
     ------
+    ServeError
+        What should be an origin is none.
     ModelError
         The model judges a clip beside the others of its speaker; a request has no others.
     """
@@ -65,7 +74,8 @@ def create_app(
             "speaker. Serve a model that was trained without --normalise."
         )
     limits = limits or Limits()
-    desk = Desk(limits)
+    desk, counts = Desk(limits), Counts()
+    live = Live(model, desk, counts)
     answerer, about = Answerer(model, limits), _about(model, name, limits)
 
     async def health(request: Request) -> Response:
@@ -77,36 +87,53 @@ def create_app(
     async def describe(request: Request) -> Response:
         return json_response(document(limits))
 
+    async def count(request: Request) -> Response:
+        return Response(counts.text(_now(desk, live) | resident()), media_type=MEDIA_TYPE)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         desk.close()
 
-    routes = [
+    routes: list[Route | WebSocketRoute] = [
         Route("/health", health),
         Route("/model", tell),
         Route("/openapi.json", describe),
-        Route("/predict", _posted(answerer.one, desk), methods=["POST"]),
-        Route("/batch", _posted(answerer.many, desk), methods=["POST"]),
-        WebSocketRoute(_STREAM, Live(model, desk)),
+        Route("/metrics", count),
+        Route("/predict", _posted(answerer.one, desk, counts), methods=["POST"]),
+        Route("/batch", _posted(answerer.many, desk, counts), methods=["POST"]),
+        WebSocketRoute(_STREAM, live),
         *_page(),
     ]
     answers = {RequestError: _refuse, HTTPException: _explain, Exception: _fail}
     app = Starlette(routes=routes, exception_handlers=answers, lifespan=lifespan)  # type: ignore[arg-type]
     app.router.redirect_slashes, app.router.default = False, _nowhere
-    return Guard(app, hosts, addresses, token)
+    guarded = Guard(app, hosts, addresses, token, origins)
+    return Watch(guarded, {route.path for route in routes}, counts, log)
 
 
 def _posted(
-    job: Callable[[bytes, str, Wishes], dict[str, Any]], desk: Desk
+    job: Callable[[bytes, str, Wishes], dict[str, Any]], desk: Desk, counts: Counts
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         wishes = Wishes.of(request.query_params)
         async with body_of(request, desk) as body:
+            start = time.perf_counter()
             answer = await desk.work(job, body, request.headers.get("content-type", ""), wishes)
+        counts.answered(request.scope["path"], time.perf_counter() - start, answer)
         return json_response(answer)
 
     return endpoint
+
+
+def _now(desk: Desk, live: Live) -> dict[str, float]:
+    """How busy the server is."""
+    return {
+        "featkit_streams": live.open,
+        "featkit_places": desk.limits.places,
+        "featkit_places_taken": desk.taken,
+        "featkit_upload_bytes": desk.buffered,
+    }
 
 
 def _page() -> list[Route]:

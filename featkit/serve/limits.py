@@ -82,9 +82,11 @@ class Desk:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.taken = 0
+        """Places at which something is worked on or waits."""
+        self.buffered = 0
+        """Bytes of uploads that are held."""
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="featkit-serve")
-        self._taken = 0
-        self._buffered = 0
 
     async def work(self, job: Callable[..., T], *given: Any) -> T:
         """Run ``job`` in a thread.
@@ -95,9 +97,9 @@ class Desk:
             503: all places are taken, or the answer took too long. A job that is too slow keeps its place until it
             has ended, for its thread cannot be stopped.
         """
-        if self._taken >= self.limits.places:
+        if self.taken >= self.limits.places:
             raise busy("Every place is taken.")
-        self._taken += 1
+        self.taken += 1
         loop = asyncio.get_running_loop()
         job_ended = self._pool.submit(job, *given)
         job_ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._free))
@@ -110,17 +112,17 @@ class Desk:
             raise RequestError(503, "timeout", reason, {"Retry-After": "5"}) from None
 
     def _free(self) -> None:
-        self._taken -= 1
+        self.taken -= 1
 
     def take(self, n_bytes: int) -> None:
         """Count bytes of an upload that are held in memory. Refused (503) where all uploads together are too large."""
-        if self._buffered + n_bytes > self.limits.buffered:
+        if self.buffered + n_bytes > self.limits.buffered:
             raise busy("Too many large uploads are under way.")
-        self._buffered += n_bytes
+        self.buffered += n_bytes
 
     def give_back(self, n_bytes: int) -> None:
         """They are held no longer."""
-        self._buffered -= n_bytes
+        self.buffered -= n_bytes
 
     def close(self) -> None:
         """End the threads."""

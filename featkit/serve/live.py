@@ -14,8 +14,9 @@ from featkit.audio import RATES, SAMPLE_RATE
 from featkit.errors import FeatkitError
 from featkit.runtime import Model
 from featkit.serve.limits import Desk
+from featkit.serve.metrics import Counts
 from featkit.serve.query import bad_query, check_names, number, window_and_hop
-from featkit.serve.refusals import RequestError, busy, refused
+from featkit.serve.refusals import REFUSED, RequestError, busy, refused
 from featkit.stream import EnergyGate, LiveRecogniser
 
 # Why a socket is closed (RFC 6455, 7.4.1): what a client reads if it does not read our last message.
@@ -31,10 +32,12 @@ class Live:
     refused is told as ``{"code", "reason"}`` before the socket closes.
     """
 
-    def __init__(self, model: Model, desk: Desk) -> None:
+    def __init__(self, model: Model, desk: Desk, counts: Counts) -> None:
+        self.open = 0
+        """Streams at present."""
         self._model = model
         self._desk = desk
-        self._open = 0
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one client until it goes away."""
@@ -44,18 +47,18 @@ class Live:
         except RequestError as refusal:
             await refused(refusal)(scope, receive, send)
             return
-        self._open += 1
+        self.open += 1
         try:
             await socket.accept("featkit" if "featkit" in scope["subprotocols"] else None)
             await self._talk(socket, rate, live)
         except (WebSocketDisconnect, TimeoutError):
             pass  # it has gone, or does not read what it is told
         finally:
-            self._open -= 1
+            self.open -= 1
 
     def _begun(self, socket: WebSocket) -> tuple[float, LiveRecogniser]:
         query, limits = socket.query_params, self._desk.limits
-        if self._open >= limits.streams:
+        if self.open >= limits.streams:
             raise busy("There are as many streams as are allowed.")
         check_names(query, "rate", "window", "hop")
         rate = number(query, "rate", *RATES, SAMPLE_RATE)
@@ -74,11 +77,13 @@ class Live:
                 self._check(heard, clock() - start)
                 begun = clock()
                 events = await self._desk.work(_pushed, live, block, rate)
+                self._counts.heard(socket.scope["path"], block.size / rate)
                 start += clock() - begun  # our own time is not the client's
                 await self._tell(socket, events)
             await self._tell(socket, await self._desk.work(_finished, live))
             await socket.close()
         except RequestError as refusal:
+            socket.scope[REFUSED] = refusal.code
             await socket.send_text(json.dumps(refusal.body(), ensure_ascii=False))
             await socket.close(_CLOSE[refusal.code])
 

@@ -21,10 +21,12 @@ def document(limits: Limits) -> dict[str, Any]:
             "version": version("featkit"),
             "description": f"Emotion in speech: one model. {_STREAM}",
         },
+        "servers": [{"url": "."}],  # beside this document, for a proxy may have put a path before it
         "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],
         "paths": {
             "/health": {"get": _operation("Whether the server is there.", _HEALTH, {})},
+            "/metrics": {"get": _operation("What has been counted, for Prometheus.", _TEXT, {}, "text/plain")},
             "/model": {"get": _operation("The model card and the limits.", _MODEL, {})},
             "/predict": {"post": _upload("Label one clip.", "Answer", limits, {})},
             "/batch": {
@@ -40,7 +42,9 @@ def document(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _operation(summary: str, schema: dict[str, Any], codes: dict[str, str]) -> dict[str, Any]:
+def _operation(
+    summary: str, schema: dict[str, Any], codes: dict[str, str], kind: str = "application/json"
+) -> dict[str, Any]:
     told = {"200": "OK", "400": "Wrong host or request", "401": "Token missing"} | codes
     refusal = {"$ref": "#/components/schemas/Refusal"}
     return {
@@ -48,7 +52,7 @@ def _operation(summary: str, schema: dict[str, Any], codes: dict[str, str]) -> d
         "responses": {
             code: {
                 "description": text,
-                "content": {"application/json": {"schema": schema if code == "200" else refusal}},
+                "content": {kind: {"schema": schema}} if code == "200" else {"application/json": {"schema": refusal}},
             }
             for code, text in told.items()
         },

@@ -6,8 +6,12 @@ import json
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from featkit.errors import FeatkitError
+
+REFUSED = "featkit.refused"
+"""The key of the ASGI scope that holds the code of a refusal, for whoever counts them."""
 
 
 class RequestError(FeatkitError):
@@ -39,12 +43,26 @@ def busy(reason: str) -> RequestError:
     return RequestError(503, "busy", f"{reason} Come again in a second.", {"Retry-After": "1"})
 
 
-def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """JSON in UTF-8; numbers that JSON has no word for are a mistake of ours and raise."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode(), status, headers, media_type="application/json")
+def json_response(content: Any) -> Response:
+    """An answer."""
+    return Response(_json(content), media_type="application/json")
+
+
+def _json(content: Any) -> bytes:
+    """In UTF-8; numbers that JSON has no word for are a mistake of ours and raise."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def refused(refusal: RequestError) -> Response:
     """The refusal as a response."""
-    return json_response(refusal.body(), refusal.status, refusal.headers)
+    return _Refusal(refusal)
+
+
+class _Refusal(Response):
+    def __init__(self, refusal: RequestError) -> None:
+        super().__init__(_json(refusal.body()), refusal.status, refusal.headers, "application/json")
+        self._code = refusal.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REFUSED] = self._code
+        await super().__call__(scope, receive, send)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import socket
 from contextlib import suppress
@@ -23,6 +24,14 @@ _LINGER = 2.0  # seconds for a client to read why it was refused while it still 
 
 MAX_MESSAGE = 1 << 18
 """Bytes of one message on the socket: 1.4 s of 16-bit samples at 96 kHz. The page sends 2 kB."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not so that requests are broken off by a stop: their clients are told, and there is nothing to be done."""
+    return not str(record.msg).startswith("Cancel %s running task(s)")
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_news)
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -22,6 +22,8 @@ let chosen = null;
 let microphone = null;
 let recordings = 0;
 
+document.getElementById("unstarted")?.remove(); // of a page that may lie where no script starts
+
 // --- the model ------------------------------------------------------------------------------------------------------
 
 async function begin() {
