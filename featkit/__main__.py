@@ -1,5 +1,20 @@
-"""``python -m featkit``."""
+"""The program, as ``featkit`` and as ``python -m featkit``."""
 
-from featkit.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Entry point. What it needs is imported inside, so that Ctrl-C is answered from its first moment on."""
+    try:
+        from featkit.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,12 +16,13 @@ import numpy as np
 from featkit.audio import SAMPLE_RATE, Stored, Wave, read
 from featkit.card import window_caution
 from featkit.decoding import shown
-from featkit.errors import AudioError, DataError, FeatureError, ModelError
+from featkit.errors import AudioError, FeatureError, ModelError
 from featkit.modelfile.session import file_content
 from featkit.parts import FileError, Options, Summary, reading_stage, run
 from featkit.quality import flags
 from featkit.runtime import Model
 from featkit.stream import sliding
+from featkit.stream.windows import window_and_hop
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,12 +120,13 @@ def predict_files(
     Raises
     ------
     DataError
-        As `featkit.parts.run` does.
+        As `featkit.parts.run` does, or there is a hop without a window.
+    AudioError
+        The lengths of windows make no sense.
     ModelError
         The model cannot be used, or judges a clip beside the others of its speaker.
     """
-    if hop is not None and window is None:
-        raise DataError("hop is the distance between windows; give their length with window (--window), too.")
+    windows = window_and_hop(window, hop)
     path = Path(model)
     sha256 = hashlib.sha256(file_content(path)).hexdigest()
     ready = _model(str(path), sha256)
@@ -135,9 +137,8 @@ def predict_files(
         )
     if clash := _RESERVED & set(ready.labels):
         raise ModelError(f"{path}: calls an emotion '{min(clash)}', which is a column of the table; rename it.")
-    windows = None if window is None else (float(window), float(window if hop is None else hop))
     if windows:
-        sliding(ready, np.ones(1, np.float32), *windows)  # settings that make no sense are told before the first file
+        sliding(ready, np.ones(1, np.float32), *windows)  # a window too short for it is told before the first file
         if options and (caution := window_caution(ready.recipe, windows[0])):
             options.tell(f"Warning: {caution}")
     settings = {

@@ -9,10 +9,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
+import click
 import joblib
 import numpy as np
 import pandas as pd
@@ -119,6 +122,25 @@ def test_predicting_imports_no_training_library(model: Path, corpus: Path) -> No
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "anger" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["click", "featkit.cli.common"])
+def test_ctrl_c_is_answered_while_the_program_is_imported(module: str) -> None:
+    code = (
+        "import sys\nclass Stop:\n    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\nfrom featkit.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
+
+
+def test_the_script_begins_where_ctrl_c_is_answered() -> None:
+    project = Path(featkit.__file__).parents[1] / "pyproject.toml"
+    scripts = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"featkit": "featkit.__main__:main"}
+    code = "import sys, featkit.__main__; sys.exit(str({'click', 'featkit.cli'} & set(sys.modules) or ''))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).stderr == b"\n"
 
 
 def test_the_module_runs_as_a_program() -> None:
@@ -415,7 +437,7 @@ def test_a_table_of_functionals_does_not_train_a_backend_of_frames(corpus: Path,
     run("extract", "--data", corpus / "manifest.csv", "-o", tmp_path / "f.parquet")
     result = run("fit", "--data", tmp_path / "f.parquet", "--backend", "cnn_lstm", "-o", tmp_path / "m.onnx")
     assert result.exit_code == 1
-    assert "Extract view='frames'" in result.stderr
+    assert "Extract those (--view frames)" in result.stderr
 
 
 # --- evaluate ------------------------------------------------------------------------------------------------------
@@ -461,13 +483,29 @@ def test_a_synthetic_corpus_is_called_synthetic(tmp_path: Path) -> None:
     assert "SYNTHETIC features.parquet" in run("info", tmp_path / "m.onnx").output
 
 
-@pytest.mark.parametrize(
-    "words", [["fit", "-o", "m.onnx", "--backend", "svm", "--backend", "xgboost"], ["tune", "--cv", "2", "--cv", "3"]]
-)
-def test_an_option_that_counts_once_is_refused_twice(words: list[str]) -> None:
-    result = run(*words, "--data", "synthetic")
-    assert result.exit_code == 2
-    assert f"{words[-2]} is given 2 times; {words[0]} takes one." in result.stderr
+def below(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command with the words that lead to it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from below(command, *names, name)
+        else:
+            yield (*names, name), command
+
+
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*one, id=" ".join(one[0])) for one in below(cli)])
+def test_an_option_that_counts_once_is_refused_twice(words: tuple[str, ...], command: click.Command) -> None:
+    for param in command.params:
+        if isinstance(param, click.Option) and not (param.multiple or param.is_flag):
+            for name in param.opts:
+                result = run(*words, name, "1", name, "2")
+                assert result.exit_code == 2
+                assert f"Error: {name} is given 2 times; {words[-1]} takes one." in result.stderr
+
+
+def test_an_option_given_in_two_forms_is_given_twice() -> None:
+    for words in (["-j2", "--jobs", "3"], ["--jobs=2", "-j", "3"]):
+        result = run("predict", "m.onnx", "a.wav", "-o", "o.csv", *words)
+        assert (result.exit_code, "--jobs is given 2 times; predict takes one." in result.stderr) == (2, True)
 
 
 def test_copies_without_a_plan_for_them_are_refused() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from speech import speech, write_manifest, write_wav
 
 from featkit.benchmark import RowFile, runner
 from featkit.cli import cli
+from featkit.cli.common import DATA_HELP
+from featkit.lock import locked
 
 
 def run(*words: object) -> Result:
@@ -165,14 +168,41 @@ def test_folds_have_no_meaning_beside_a_test_corpus(command: str, manifest: Path
     assert "--cv has no meaning with --test" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["tune"], ["export", "m.onnx", "--to", "ort", "-o", "m.ort"], ["augment", "out"]],
-    ids=lambda words: words[0],
-)
-def test_a_command_that_takes_one_corpus_loses_none_in_silence(words: list[str]) -> None:
-    result = run(*words, "--data", "a.csv", "--data", "b.csv")
-    assert (result.exit_code, f"--data is given 2 times; {words[0]} takes one." in result.stderr) == (2, True)
+def test_every_command_takes_several_corpora_and_says_what_becomes_of_them() -> None:
+    helps = {
+        name: param.help or ""
+        for name, command in cli.commands.items()
+        for param in command.params
+        if isinstance(param, click.Option) and "--data" in param.opts
+    }
+    assert len(helps) == 9
+    assert all("ay be given again" in told and DATA_HELP in told for told in helps.values())
+    assert "each is a table of its own" in helps["benchmark"]
+
+
+def test_augment_joins_corpora_and_keeps_their_speakers_apart(manifest: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "lab.csv"
+    other.parent.mkdir()
+    write_wav(other.parent / "x.wav", speech().waves[0][::-1].copy())
+    other.write_text("file,label,speaker\nx.wav,anger,s0\n")
+    done = run("augment", "--data", manifest, "--data", other, "--copies", 1, "--augment", "gain", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    lines = (tmp_path / "out" / "manifest.csv").read_text().splitlines()
+    assert (len(lines), lines[1].split(",")[2], lines[-1].split(",")[2]) == (26, "clips.csv/s0", "lab.csv/s0")
+
+
+def test_two_benchmarks_with_one_folder_do_not_meet(manifest: Path, tmp_path: Path) -> None:
+    words = ["benchmark", "--data", manifest, "--cv", 2, "--no-deploy", "-o", tmp_path]
+    rows = tmp_path / "rows.jsonl"
+    with locked(tmp_path / ".rows.jsonl.lock", rows):
+        rows.write_text('{"half a row of the other')
+        refused = run(*words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"{rows}: another run is at work on it; wait for its end, or name another output." in refused.stderr
+    assert rows.read_text() == '{"half a row of the other'
+    rows.unlink()
+    assert run(*words).exit_code == 0
+    assert not (tmp_path / ".rows.jsonl.lock").exists()
 
 
 def test_a_plan_says_folds_or_a_test_corpus(manifest: Path, tmp_path: Path) -> None:

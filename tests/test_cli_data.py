@@ -113,6 +113,8 @@ def test_a_corpus_of_ones_own_is_whole_if_all_can_be_read(tmp_path: Path) -> Non
     assert "speakers: not known of -" in result.output
     assert "note: 'angry' is none of the common names of emotions. Is it 'anger'?" in result.output
     assert result.output.endswith("No problem found.\n")
+    (tmp_path / "angry" / "2.wav").write_text("no audio")
+    assert run("check", tmp_path).output.endswith("\n1 problem.\n")
 
 
 def test_other_channels_are_counted(tmp_path: Path) -> None:

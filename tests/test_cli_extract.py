@@ -132,7 +132,7 @@ def test_tables_of_features_are_not_extracted_again(tmp_path: Path) -> None:
     extract("--data", write_manifest(tmp_path), "-o", tmp_path / "f.parquet")
     result = extract("--data", tmp_path / "f.parquet", "--data", tmp_path / "f.parquet", "-o", tmp_path / "o.parquet")
     assert result.exit_code == 1
-    assert "holds features; name the corpora with the recordings" in result.stderr
+    assert "holds features; this command listens: name the corpus with the recordings" in result.stderr
 
 
 def test_odd_names_are_files_like_others(tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +210,11 @@ def test_a_run_that_ends_with_an_error_says_so_in_the_log(tmp_path: Path, clips:
         ([], "Name audio files or folders, or a corpus with --data."),
         (["a.wav", "--data", "synthetic"], "Name audio files or folders, or a corpus with --data."),
         (["a.wav", "-o", "o.txt"], "--output must end in .parquet, .csv, .arff or .npz; it is 'o.txt'."),
-        (["a.wav", "--hop", "1"], "give their length with --window"),
+        (["a.wav", "--hop", "1"], "hop is the distance between windows; give their length with window"),
+        (["a.wav", "--window", "1", "--hop", "2"], "The hop is 2.0 s; it must lie between"),
+        (["a.wav", "--timeout", "1e300"], "1e+300 is not in the range 1<=x<=86400"),
         (["a.wav", "--set", "mfcc39", "--set", "logmel"], "--set is given 2 times; extract takes one."),
+        (["a.wav", "--features", "mfcc39", "--set", "logmel"], "--features is given 2 times; extract takes one."),
         (["a.wav", "--jobs", "0"], "0 is no number of workers; give 1 or more, or -1 for all cores"),
         (["a.wav", "--shard", "5/4"], "'5/4' is no shard; the third of 64 is written 3/64."),
     ],
@@ -220,6 +223,15 @@ def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], messa
     output = [] if "-o" in words else ["-o", "o.parquet"]
     result = run("extract", *output, *words)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_features_and_set_are_one_option_everywhere(tmp_path: Path, clips: Path) -> None:
+    for command in ("extract", "fit", "tune", "evaluate", "benchmark"):
+        (one,) = [param for param in cli.commands[command].params if "--set" in param.opts]
+        assert one.opts == ["--features", "--set"]
+    for word in ("--set", "--features"):
+        assert extract(clips, word, "logmel", "-o", tmp_path / f"{word}.parquet").exit_code == 0
+    assert (tmp_path / "--set.parquet").read_bytes() == (tmp_path / "--features.parquet").read_bytes()
 
 
 # --- shards and the store ----------------------------------------------------------------------------------------
@@ -346,10 +358,22 @@ def test_check_finds_damage_parts_and_recordings_that_changed(tmp_path: Path, cl
     assert "there is no such feature table" in run("store", "check", tmp_path / "none.parquet").stderr
 
 
-def test_without_pyarrow_the_pip_line_is_given(tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["extract", "CLIPS", "-o", "o.parquet"],
+        ["store", "info", "t.parquet"],
+        ["store", "check", "t.parquet"],
+        ["store", "merge", "t.parquet", "u.parquet", "-o", "o.parquet"],
+    ],
+)
+def test_without_pyarrow_the_pip_line_is_given(
+    words: list[str], tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in list(sys.modules):
-        if name.startswith(("featkit.bulk", "featkit.parts", "featkit.store", "featkit.sealed")):
+        if name.startswith(("featkit.bulk", "featkit.parts", "featkit.store", "featkit.sealed", "pyarrow")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    result = run("extract", clips, "-o", tmp_path / "o.parquet")
+    monkeypatch.chdir(tmp_path)
+    result = run(*(clips if word == "CLIPS" else word for word in words))
     assert (result.exit_code, "pip install 'featkit[parquet]'" in result.stderr) == (1, True), result.stderr

@@ -148,12 +148,34 @@ def test_bad_files_are_counted_and_some_are_shown(tmp_path: Path, model: Path, c
     assert result.exit_code == 1
     assert result.stdout == f"{tmp_path}/o.parquet: 3 done, 12 failed, 0 skipped\n"
     lines = result.stderr.splitlines()
-    assert lines[0] == f"  {clips}/00.wav: the file is empty (0 bytes)"
+    assert lines[:2] == ["12 of 15 files could not be used:", f"  {clips}/00.wav: the file is empty (0 bytes)"]
     told = f"{tmp_path}/o.parquet.failures.csv has them all; --retry-failed tries them again."
-    assert lines[10:] == ["  … and 2 more", told]
+    assert lines[11:] == ["  … and 2 more", told]
     soundfile.write(clips / "00.wav", np.array(speech().waves[7]), 16_000)
     again = run(model, clips, "-o", tmp_path / "o.parquet", "--retry-failed")
     assert (again.exit_code, again.stdout.rpartition(": ")[2]) == (1, "1 done, 11 failed, 3 skipped\n")
+
+
+def test_if_no_file_can_be_used_one_line_says_why(tmp_path: Path, model: Path) -> None:
+    result = run(model, tmp_path / "none.wav", "-o", tmp_path / "o.parquet")
+    told = f"Error: None of 1 files can be used. The first: {tmp_path}/none.wav: there is no such file.\n"
+    assert (result.exit_code, result.stderr) == (1, told)
+
+
+def test_the_same_files_named_in_another_way_are_noticed(
+    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (clips / "b" / "a.wav").unlink()
+    assert run(model, "clips", "-o", "o.parquet").exit_code == 0
+    result = run(model, clips, "-o", "o.parquet")
+    assert result.stderr.splitlines()[-2:] == [
+        "o.parquet: keeps 2 rows of files that were not named this time.",
+        "o.parquet: 2 of 2 files stand there under another path, too (same name, size and time): name them as before, "
+        "or begin anew with --overwrite.",
+    ]
+    write_wav(tmp_path / "c.wav", speech().waves[3])
+    assert "under another path" not in run(model, "c.wav", "-o", "o.parquet").stderr
 
 
 def test_strict_ends_with_the_first_bad_file(tmp_path: Path, model: Path, clips: Path) -> None:
@@ -186,6 +208,10 @@ def test_another_model_is_refused_in_one_line_and_taken_with_overwrite(
         (["-o", "o.txt"], "--output must end in .parquet or .csv; it is 'o.txt'."),
         (["-o", "o.csv", "--format", "csv"], "--format and --speaker are for what is printed"),
         (["-o", "o.csv", "--speaker", "one"], "--format and --speaker are for what is printed"),
+        (["-o", "o.csv", "--hop", "1"], "hop is the distance between windows; give their length with window"),
+        (["-o", "o.csv", "--window", "1", "--hop", "2"], "The hop is 2.0 s; it must lie between"),
+        (["-o", "o.csv", "--timeout", "inf"], "inf is not in the range 1<=x<=86400"),
+        (["-o", "o.csv", "-o", "p.csv"], "-o is given 2 times; predict takes one."),
         (["-o", "o.csv", "--jobs", "0"], "0 is no number of workers; give 1 or more, or -1 for all cores."),
         (["-o", "o.csv", "--jobs", "-5"], "-5 is no number of workers; give 1 or more, or -1 for all cores."),
     ],
@@ -207,7 +233,10 @@ def test_without_pyarrow_the_pip_line_is_given(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, model: Path, clips: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(
+    tmp_path: Path, model: Path, clips: Path, number: signal.Signals
+) -> None:
     for i in range(4_000):
         (clips / f"{i}.wav").hardlink_to(clips / "a.wav")
     words = [sys.executable, "-m", "featkit", "predict", model, clips, "-o", tmp_path / "o.parquet", "--jobs", "2"]
@@ -219,11 +248,14 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, model: 
         if list(tmp_path.glob("o.parquet.parts/*.arrow")):
             break
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     out, err = process.communicate()
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130 if number == signal.SIGINT else 143, "")
     stopped = f"Stopped. What is done is kept beside {tmp_path}/o.parquet; the same command goes on from there.\n"
-    assert err == SHORT.format("0.2") + stopped
+    assert err == SHORT.format("0.2") + (stopped if number == signal.SIGINT else "")
     assert list(tmp_path.glob("o.parquet.parts/*.arrow"))
 
 
@@ -238,7 +270,7 @@ def test_a_name_that_is_no_text_is_predicted(tmp_path: Path, model: Path, clips:
 def test_a_bar_is_shown_on_a_terminal(
     tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["featkit.cli.predict"], "live", lambda: True)
+    monkeypatch.setattr("featkit.cli.runs.live", lambda: True)
     result = run(model, clips, "-o", tmp_path / "o.parquet")
     assert re.search(r"\| [123]/3 \[", result.stderr)
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from speech import speech, write_wav
 
-from featkit import load
+from featkit import SERClassifier, load
 from featkit.cli import cli
+from featkit.corpus import read_corpus
 from featkit.lock import locked
 
 NETWORK = "cnn_lstm:channels=(8,12),hidden=8,batch_size=8,validation=0.25,patience=10000,epochs={}"
@@ -137,8 +139,26 @@ def test_the_history_is_written_as_table_and_picture(manifest: Path, tmp_path: P
     result = run("fit", *words, "--history", table, "--history", picture)
     assert result.exit_code == 0, result.output
     assert f"{table}: loss and UA of 3 epochs" in result.output
-    assert len(table.read_text().splitlines()) == 4
     assert picture.read_bytes().startswith(b"\x89PNG")
+    corpus = read_corpus(str(manifest))
+    again = SERClassifier("mfcc39", NETWORK.format(3)).fit(corpus.files, corpus.labels, groups=corpus.speakers)
+    rows = pd.read_csv(table)
+    assert list(rows) == ["epoch", "lr", "loss", "validation_loss", "validation_ua"]
+    for name in rows:
+        assert rows[name].tolist() == pytest.approx([row[name] for row in again.history_], rel=1e-5)
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_before_training(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    words = ["fit", "--data", manifest, "--backend", "mlp:epochs=1", "-o", tmp_path / "m.onnx"]
+    result = run(*words, "--history", tmp_path / "curve.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pip install 'featkit[plot]'" in result.stderr
+    assert run(*words, "--history", tmp_path / "curve.csv").exit_code == 0
 
 
 def test_the_model_knows_how_it_was_augmented(manifest: Path, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from featkit import demo, load
+from featkit.cli import cli
 from featkit.datasets.synthetic import Synthetic, synthesise
 
 
@@ -28,3 +30,11 @@ def test_the_demo_leaves_models_and_results(
         assert f"| {name}" in printed
     rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert [row["clips"] for row in rows] == [21, 21, 21]
+
+
+@pytest.mark.parametrize("flag", ["-o", "--output"])
+def test_the_command_says_where_to_as_all_others_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(demo, "run", lambda folder, progress: asked.append(folder))
+    done = CliRunner().invoke(cli, ["demo", flag, str(tmp_path / "x")])
+    assert (done.exit_code, asked) == (0, [tmp_path / "x"])

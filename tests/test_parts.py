@@ -24,6 +24,7 @@ from featkit.lock import locked
 from featkit.parts import FAILURES, SETTINGS_KEY, FileError, Options, Summary, run
 from featkit.parts.folder import Folder, read_part
 from featkit.parts.join import blocks
+from featkit.parts.lifetime import limited
 from featkit.parts.pool import Reports
 from featkit.parts.work import Report, Task, do
 
@@ -382,10 +383,31 @@ def test_rows_of_files_that_are_not_named_any_more_stay(tmp_path: Path) -> None:
     files, output = texts(tmp_path / "t", "a", "b", "bad", "c"), tmp_path / "o.parquet"
     count(files, output)
     found = count(files[1:2], output)
-    assert (numbers(found), found.others) == ((0, 0, 1), 2)
+    assert (numbers(found), found.others, found.renamed) == ((0, 0, 1), 2, 0)
     assert pd.read_parquet(output)["file"].tolist() == [files[1], files[0], files[3]]
     assert not (tmp_path / "o.parquet.failures.csv").exists()
     assert len(pd.read_parquet(tmp_path / "o.letters.parquet")) == 3
+
+
+@pytest.mark.usefixtures("here")
+def test_files_that_are_named_in_another_way_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, output = texts(tmp_path / "t", "a", "b", "bad", "c"), tmp_path / "o.parquet"
+    count(files, output)
+    monkeypatch.chdir(tmp_path)
+    found = count([os.path.relpath(path) for path in files[:2]], output)
+    assert (numbers(found), found.others, found.renamed) == ((2, 0, 0), 3, 2)
+    Path(files[0]).write_text("another word")
+    found = count([os.path.relpath(path) for path in files[:2]], output)
+    assert (numbers(found), found.others, found.renamed) == ((1, 0, 1), 3, 1), "it is not what that row tells of"
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_run_left_that_was_stopped_while_it_removed_its_parts_is_swept(tmp_path: Path) -> None:
+    files, output = texts(tmp_path / "t", "a", "b"), tmp_path / "o.parquet"
+    for finished in (False, True):
+        (tmp_path / "o.parquet.parts.old" / "joined").mkdir(parents=True)
+        assert numbers(count(files, output)) == ((0, 0, 2) if finished else (2, 0, 0))
+        assert not list(tmp_path.glob("*.parts*"))
 
 
 @pytest.mark.usefixtures("here")
@@ -598,6 +620,13 @@ def test_a_killed_run_leaves_its_parts_and_no_worker(tmp_path: Path) -> None:
     done = sum(len(read_part(path)) for path in folder.glob("*.arrow"))
     assert 2 <= done < 60
     assert numbers(count(files, tmp_path / "o.parquet")) == (60 - done, 0, done)
+
+
+def test_a_limit_may_be_longer_than_any_clock_can_tell() -> None:
+    with limited(home=0, seconds=1e300):
+        pass
+    with limited(home=0, seconds=float("inf")):
+        pass
 
 
 def group(leader: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Workers never hear Ctrl-C, not even while they import what they need; who began them hears it after that."""
+"""Workers never hear Ctrl-C, not even while they import what they need, and end with who began them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -58,6 +60,56 @@ def test_ctrl_c_meanwhile_comes_after() -> None:
         begin()
     assert done == ["what was begun"]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_ctrl_c_that_another_thread_hears_comes_after_too() -> None:
+    """A terminal sends it to the process; NumPy's threads, which nobody makes deaf, take it."""
+    done, other = [], threading.Thread(target=time.sleep, args=(0.5,))
+    other.start()
+
+    def begin() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        done.append("what was begun")
+
+    with pytest.raises(KeyboardInterrupt), deaf():
+        begin()
+    other.join()
+    assert done == ["what was begun"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_workers_end_with_who_began_them_however_that_ends() -> None:
+    code = """
+import os, time
+
+def nap(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+for found in results(Parallel(2, return_as="generator"), (delayed(nap)(n) for n in (0.2, 0.2, 60, 60))):
+    print(found, flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DEAF + code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    workers = [int(process.stdout.readline()) for _ in range(2)]
+    assert process.pid not in workers
+    process.kill()
+    process.wait()  # not for the end of its output, which is that of the workers, too
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(process.pid) == []
+
+
+def alive(leader: int) -> list[str]:
+    """Processes of a group."""
+    found = subprocess.run(["ps", "-eo", "pid,pgid,stat"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in found.splitlines()[1:]]
+    return [pid for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]
 
 
 def test_results_that_nobody_wants_end_without_a_word() -> None:

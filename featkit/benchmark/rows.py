@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -183,20 +183,31 @@ class RowFile:
         return rows
 
     def append(self, row: Row) -> None:
-        """Write one row to the end, in one piece."""
+        """Write one row to the end, in one piece. Nobody else may write there: half a line is cut off."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = self._content() if self.path.exists() else b""
-        with self.path.open("ab") as file:
-            if content and not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
+        self._require_no_folder()
+        with self.path.open("ab+") as file:
+            _cut_half_line(file)
             file.write(json.dumps(row.record(), ensure_ascii=False, allow_nan=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
     def _content(self) -> bytes:
+        self._require_no_folder()
+        return self.path.read_bytes()
+
+    def _require_no_folder(self) -> None:
         if self.path.is_dir():
             raise DataError(f"{self.path}: is a folder; name a file of rows, rows.jsonl.")
-        return self.path.read_bytes()
+
+
+def _cut_half_line(file: BinaryIO) -> None:
+    """Cut off what a killed run left behind the last whole line. Only then is more read than one byte."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 1))
+    if file.read(1) not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def find_row(name: str, folder: Path = Path("results")) -> Row:

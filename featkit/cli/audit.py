@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, Once, jobs_option, live, option
+from featkit.cli.common import data_option, jobs_option, live, option
 from featkit.cli.recipes import protocols
 from featkit.cli.terminal import show
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from featkit.corpus import Corpus
 
 
-@click.command(cls=Once, short_help="Look for copies, leaks, shortcuts and damage in a corpus.")
+@click.command(short_help="Look for copies, leaks, shortcuts and damage in a corpus.")
+@data_option()
 @option(
-    "--data", required=True, multiple=True, metavar="DATA", help="May be given again, to join several. " + DATA_HELP
-)
-@option(
-    "--cv", metavar="CV", callback=protocols, help="Folds to look for leaks in: loso, 6, random, sentences, both, …"
+    "--cv", metavar="PROTOCOL", callback=protocols,
+    help="Folds to look for leaks in: loso, 6, random, sentences, both, …",
 )  # fmt: skip
 @option(
     "--test", multiple=True, metavar="DATA",
@@ -64,12 +63,13 @@ def audit(
 
 def _joined(corpus: Corpus, data: Sequence[str], test: Sequence[str]) -> tuple[Corpus, Any]:
     """Both corpora and their fold. Speaker 03 of one published corpus is not speaker 03 of another."""
-    from featkit.audit import joined, marked
-    from featkit.corpus import read_corpora
+    from featkit.audit import joined
+    from featkit.corpus import read_corpora, told_with
     from featkit.datasets import open_dataset
 
     other = read_corpora(test, progress=live(), lenient=True)
     if len(data) > 1 or len(test) > 1:  # speakers of several are told with their corpus: those of one must be, too
-        return joined(corpus if len(data) > 1 else marked(corpus), other if len(test) > 1 else marked(other))
+        sides = [one if len(of) > 1 else told_with(one.name, one) for one, of in ((corpus, data), (other, test))]
+        return joined(*sides)
     names = {open_dataset(spec).name for spec in (*data, *test)}
     return joined(corpus, other, apart=len(names) == 2 and not names & {"folder", "manifest"})

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from featkit.cli.common import (
-    DATA_HELP,
     FILE,
-    Once,
     audio_files,
+    corpus_of,
+    data_option,
     jobs_option,
     live,
     option,
@@ -25,19 +25,19 @@ from featkit.tables import counted, csv_line
 COPIES_COLUMNS = ("file", "label", "speaker", "source")
 
 
-@click.command(cls=Once, short_help="Write varied copies of recordings into a folder.")
+@click.command(short_help="Write varied copies of recordings into a folder.")
 @option(
-    "--augment", "plan", default="standard", metavar="PLAN",
+    "--augment", "plan", default="standard", metavar="TRANSFORMS",
     help="Transforms joined by +, as in speed+noise:snr=15,p=0.5: noise, pitch, speed, gain, shift, room, background.",
 )  # fmt: skip
 @option("--copies", default=4, type=click.IntRange(min=1), metavar="N", help="Copies of each clip.")
 @option("--seed", default=0, metavar="N", help="Another seed gives other copies.")
-@option("--data", metavar="DATA", help="Take the clips, labels and speakers of a corpus: " + DATA_HELP)
+@data_option("Take the clips, labels and speakers of a corpus; may be given again, to join several. ", required=False)
 @jobs_option
 @click.argument("audio", nargs=-1, metavar="IN...", type=FILE)
 @click.argument("out", type=click.Path(path_type=Path))
 def augment(
-    plan: str, copies: int, seed: int, data: str | None, jobs: int, audio: tuple[Path, ...], out: Path
+    plan: str, copies: int, seed: int, data: tuple[str, ...], jobs: int, audio: tuple[Path, ...], out: Path
 ) -> None:  # fmt: skip
     """Write varied copies of IN files, folders or a corpus into the folder OUT.
 
@@ -85,15 +85,12 @@ def _check_manifest(out: Path) -> None:
 
 
 def _to_augment(
-    audio: Sequence[Path], data: str | None, out: Path
+    audio: Sequence[Path], data: Sequence[str], out: Path
 ) -> tuple[list[Path], list[tuple[str, str]], list[Path]]:
     """Files, their labels and speakers (empty where unknown), and the folders from which they are counted."""
     if data:
-        from featkit.corpus import read_corpus
-
-        corpus = read_corpus(data, progress=live())
-        if corpus.extractor is not None:
-            raise DataError(f"{data}: holds features; name the corpus with the recordings.")
+        corpus = corpus_of(data)
+        corpus.require_recordings("copies are made of sound")
         files = [Path(file) for file in corpus.files]
         speakers = [""] * len(files) if corpus.speakers is None else corpus.speakers.tolist()
         return files, list(zip(corpus.labels.tolist(), speakers, strict=True)), [file.parent for file in files]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import Once, corpus_of, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import alone_on, corpus_of, data_option, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import CV_AND_TEST, plan_fields, recipe_options
 from featkit.cli.terminal import show
 from featkit.errors import DataError
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from featkit.extraction import Failure
 
 
-@click.command(cls=Once, short_help="Measure every combination, keep every row, write a report.")
+@click.command(short_help="Measure every combination, keep every row, write a report.")
 @click.argument("plan", required=False, type=click.Path(path_type=Path))
-@option("--data", multiple=True, metavar="DATA", help="Corpus; may be given again.")
+@data_option("May be given again: each is a table of its own. ", required=False)
 @recipe_options
-@option("-o", "--results", default="results", type=click.Path(path_type=Path), help="Folder of rows and report.")
+@option(
+    "-o", "--results", default="results", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Folder of rows and report.",
+)  # fmt: skip
 @option("--deploy/--no-deploy", default=True, help="Also fit on all clips, export, and measure size and time.")
 @leak_option
 @jobs_option
@@ -56,7 +59,7 @@ def benchmark(
         raise click.UsageError(CV_AND_TEST)
     if not wanted.data:
         raise DataError("There is no corpus; name one with --data, or under data: in the plan.")
-    results.mkdir(parents=True, exist_ok=True)
+    alone_on(results / "rows.jsonl")
     options = Options(importance=importance, deploy=deploy, n_jobs=jobs, progress=live())
     unusable: list[Failure] = []
     rows, failed, interrupted = _run(wanted, RowFile(results / "rows.jsonl"), options, unusable)

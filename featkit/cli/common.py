@@ -49,16 +49,11 @@ def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> f
     return value
 
 
-def folds(ctx: click.Context, param: click.Parameter, value: str) -> Any:
-    """``loso``, or a number of folds."""
-    if value == "loso":
-        return value
-    if not value.isdecimal() or int(value) < 2:
-        raise click.BadParameter(f"'{value}' is neither 'loso' nor a number of folds from 2 on.")
-    return int(value)
+def data_option(told: str = "May be given again, to join several. ", required: bool = True) -> Callable[[Any], Any]:
+    """``--data``, as often as one likes; ``told`` says what becomes of the corpora."""
+    return option("--data", required=required, multiple=True, metavar="DATA", help=told + DATA_HELP)
 
 
-data_option = option("--data", required=True, metavar="DATA", help=DATA_HELP)
 jobs_option = option(
     "--jobs",
     "-j",
@@ -75,22 +70,8 @@ leak_option = option(
 )
 
 
-class Once(click.Command):
-    """A command that refuses an option which is given twice, where the last one would win without a word."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Count what was given, then parse."""
-        given: Counter[click.Parameter] = Counter()
-        with suppress(click.UsageError):  # which the parser tells itself, below
-            given.update(self.make_parser(ctx).parse_args(list(args))[2])
-        for param, n in given.items():
-            if isinstance(param, click.Option) and n > 1 and not (param.multiple or param.count or param.is_flag):
-                raise click.UsageError(f"{param.opts[0]} is given {n} times; {ctx.info_name} takes one.", ctx)
-        return super().parse_args(ctx, args)
-
-
 class Commands(click.Group):
-    """Commands of which a wrong name is answered with the one that was meant."""
+    """Commands of which a wrong name is answered with the one that was meant, and an option given twice is refused."""
 
     elsewhere: Mapping[str, str] = MappingProxyType({})
     """What the commands are called elsewhere."""
@@ -100,9 +81,26 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command. Its first word may also be an option, which click answers."""
         name = args[0]
-        if not ctx.resilient_parsing and self.get_command(ctx, name) is None and not name.startswith("-"):
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
             ctx.fail(plugins.unknown("command", name, self.list_commands(ctx), "Commands", self.elsewhere))
-        return super().resolve_command(ctx, args)
+        found, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _refuse_twice(click.Context(command, ctx, found, **command.context_settings), rest)
+        return found, command, rest
+
+
+def _refuse_twice(ctx: click.Context, args: list[str]) -> None:
+    """Refuse an option of the command which is given twice, where the last one would win without a word."""
+    given: Counter[click.Parameter] = Counter()
+    with suppress(click.UsageError):  # which is told when the command itself reads its words
+        given.update(ctx.command.make_parser(ctx).parse_args(list(args))[2])
+    words = {word.partition("=")[0] for word in args}
+    for param, n in given.items():
+        if isinstance(param, click.Option) and n > 1 and not (param.multiple or param.count or param.is_flag):
+            name = next((opt for opt in param.opts if opt in words), param.opts[0])
+            raise click.UsageError(f"{name} is given {n} times; {ctx.info_name} takes one.", ctx)
 
 
 def needs_plan(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -115,7 +113,7 @@ def needs_plan(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 augment_option = option(
     "--augment",
-    metavar="PLAN",
+    metavar="TRANSFORMS",
     is_eager=True,  # before --copies, which asks for it
     help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15.",
 )
@@ -127,13 +125,6 @@ copies_option = option(
     help="Copies of each training clip.",
     callback=needs_plan,
 )
-cv_option = option(
-    "--cv",
-    default="loso",
-    metavar="loso|N",
-    callback=folds,
-    help="Leave one speaker out, or N folds of whole speakers.",
-)
 
 
 def hush_joblib() -> None:
@@ -144,6 +135,16 @@ def hush_joblib() -> None:
 def live() -> bool:
     """Progress bars are for people: none where stderr is a file or a pipe."""
     return sys.stderr.isatty()
+
+
+def alone_on(path: Path) -> None:
+    """Refuse to go on where another run writes the file ``path``; until the command ends, no other may begin."""
+    from featkit.files import writing
+    from featkit.lock import locked
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    click.get_current_context().with_resource(locked(path.with_name(f".{path.name}.lock"), path))
 
 
 def corpus_of(data: Sequence[str]) -> Corpus:

@@ -26,7 +26,6 @@ _KINDS = {
     "SET": _Name("features"),
     "BACKEND": _Name("backends"),
     "DATA": _Name("datasets"),
-    "CORPUS": _Name("datasets"),
     "NAME:PATH": _Name("datasets"),
     "name": _Name("datasets"),
 }

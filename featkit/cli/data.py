@@ -10,7 +10,7 @@ import click
 
 from featkit.cli.common import Commands, jobs_option, live, option
 from featkit.cli.terminal import columns, entry, fitted
-from featkit.tables import markdown, text_width
+from featkit.tables import counted, markdown, text_width
 
 if TYPE_CHECKING:
     from featkit.datasets.base import Dataset
@@ -83,7 +83,7 @@ def check(corpus: str, jobs: int) -> None:
         if len(lines) > _SHOWN:
             click.echo(f"{text}: … and {len(lines) - _SHOWN} more")
     if report.problems:
-        click.echo(f"{len(report.problems)} problems.", err=True)
+        click.echo(f"{counted(len(report.problems), 'problem')}.", err=True)
         click.get_current_context().exit(1)
     click.echo("No problem found.")
 

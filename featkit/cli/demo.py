@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from featkit.cli.common import (
-    live,
-    option,
-)
+from featkit.cli.common import live, option
 
 
 @click.command()
-@option("--out", type=click.Path(path_type=Path), default=Path("featkit-demo"), help="Folder for models and results.")
-def demo(out: Path) -> None:
+@option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("featkit-demo"), metavar="FOLDER",
+    help="Folder for models and results.",
+)  # fmt: skip
+def demo(output: Path) -> None:
     """Do the whole job on synthetic speech.
 
     \b
@@ -22,4 +22,4 @@ def demo(out: Path) -> None:
     """
     from featkit.demo import run
 
-    run(out, progress=live())
+    run(output, progress=live())

@@ -8,15 +8,13 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import DATA_HELP, Once, corpus_of, end, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import corpus_of, data_option, end, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import plan_fields, recipe_options
 from featkit.cli.terminal import show
 
 
-@click.command(cls=Once)
-@option(
-    "--data", required=True, multiple=True, metavar="DATA", help="May be given again, to join several. " + DATA_HELP
-)
+@click.command()
+@data_option()
 @recipe_options
 @option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines.")
 @option("--deploy", is_flag=True, help="Also fit on all clips, export, and measure size and time.")

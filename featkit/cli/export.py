@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,33 +10,30 @@ import click
 
 from featkit.cli.common import (
     FILE,
-    Once,
     audio_files,
+    corpus_of,
+    data_option,
     finite,
-    live,
     option,
     report_failures,
     save,
 )
+from featkit.deploy import FORMS
 from featkit.errors import DataError, ExportError
 
 if TYPE_CHECKING:
     from featkit.deploy.clips import Clips
     from featkit.runtime import Model
 
-# Name of each form → suffix of the file that is written; none for a folder. featkit.deploy, heavy, has the same.
-FORMS = {
-    "onnx": ".onnx", "onnx-int8": ".onnx", "onnx-int8-static": ".onnx", "ort": ".ort", "tflite": "",
-    "tflite-int8": "", "tflite-int8-full": "", "web": "",
-}  # fmt: skip
+_FORMS = {"onnx": ".onnx", **FORMS, "web": ""}
 
 
-@click.command(cls=Once, short_help="Turn a model into a smaller, mobile or browser form.")
+@click.command(short_help="Turn a model into a smaller, mobile or browser form.")
 @option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="A file, or a folder for tflite and web."
 )
-@option("--to", "form", type=click.Choice(list(FORMS)), default="onnx", help="What to write.")
-@option("--data", metavar="CORPUS", help="Labelled clips on which a form is judged, as for featkit evaluate.")
+@option("--to", "form", type=click.Choice(list(_FORMS)), default="onnx", help="What to write.")
+@data_option("Labelled clips on which a form is judged; may be given again, to join several. ", required=False)
 @option(
     "--max-drop", default=2.0, type=click.FloatRange(0, 100), callback=finite, metavar="POINTS",
     help="Points of UA that may be lost; without labels, per cent of clips whose label may change.",
@@ -46,7 +44,7 @@ FORMS = {
 @click.argument("source", type=FILE)
 @click.argument("clips", nargs=-1, type=FILE)
 def export(
-    output: Path, form: str, data: str | None, max_drop: float, seconds: float, runtime: Path | None, cdn: bool,
+    output: Path, form: str, data: tuple[str, ...], max_drop: float, seconds: float, runtime: Path | None, cdn: bool,
     source: Path, clips: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Turn a saved estimator into one ONNX file, or that file into a smaller or mobile form.
@@ -62,9 +60,9 @@ def export(
     featkit export model.onnx --to tflite-int8 --data emodb:PATH -o phone/
     featkit export model.onnx --to web -o page/
     """
-    if FORMS[form] and output.suffix != FORMS[form]:
-        raise click.UsageError(f"--output must end in {FORMS[form]}; it is '{output}'.")
-    if not FORMS[form] and output.suffix in (".onnx", ".ort", ".tflite"):
+    if _FORMS[form] and output.suffix != _FORMS[form]:
+        raise click.UsageError(f"--output must end in {_FORMS[form]}; it is '{output}'.")
+    if not _FORMS[form] and output.suffix in (".onnx", ".ort", ".tflite"):
         raise click.UsageError(f"--output is a folder for {form}; it is '{output}'.")
     for flag, given, fits in (
         ("--runtime and --cdn are", runtime or cdn, form == "web"),
@@ -110,7 +108,7 @@ def _web(source: Path, output: Path, runtime: Path | None, cdn: bool) -> None:
 
 
 def _convert(
-    source: Path, form: str, output: Path, data: str | None, files: tuple[Path, ...], max_drop: float, seconds: float
+    source: Path, form: str, output: Path, data: Sequence[str], files: tuple[Path, ...], max_drop: float, seconds: float
 ) -> None:  # fmt: skip
     from featkit.deploy.convert import convert, require_possible
 
@@ -135,11 +133,9 @@ def _convert(
     report_failures([(failure.clip, failure.reason) for failure in failures], len(clips or ()))
 
 
-def _clips(model: Model, data: str | None, files: tuple[Path, ...]) -> Clips | None:
+def _clips(model: Model, data: Sequence[str], files: Sequence[Path]) -> Clips | None:
     from featkit.deploy.clips import of_corpus, of_files
 
     if data:
-        from featkit.corpus import read_corpus
-
-        return of_corpus(read_corpus(data, progress=live()), model)
+        return of_corpus(corpus_of(data), model)
     return of_files(audio_files(files), model) if files else None

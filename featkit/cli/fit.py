@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featkit.cli.common import (
-    DATA_HELP,
     SET_HELP,
-    Once,
     augment_option,
     corpus_of,
-    cv_option,
+    data_option,
     end,
     hush_joblib,
     jobs_option,
@@ -29,21 +27,16 @@ from featkit.cli.common import (
     save,
     trained,
 )
+from featkit.cli.recipes import CV_HELP, protocols
 from featkit.errors import DataError
-from featkit.tables import counted
+from featkit.tables import counted, csv_table
 
 if TYPE_CHECKING:
     from featkit.classifier import Recogniser, SERClassifier
 
 
-@click.command(cls=Once)
-@option(
-    "--data",
-    required=True,
-    multiple=True,
-    metavar="DATA",
-    help="May be given again, to learn from several. " + DATA_HELP,
-)
+@click.command()
+@data_option("May be given again, to learn from several. ")
 @option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @option(
     "--backend",
@@ -77,7 +70,7 @@ if TYPE_CHECKING:
     "--history", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="Write loss and UA of every epoch: *.csv a table, *.png or *.svg a plot; may be given again.",
 )  # fmt: skip
-@cv_option
+@option("--cv", default="loso", metavar="PROTOCOL", callback=protocols, help=f"Of --evaluate: {CV_HELP}")
 @leak_option
 @jobs_option
 @pad_option
@@ -101,6 +94,7 @@ def fit(
     for path in history:
         if path.suffix not in (".csv", ".png", ".svg", ".pdf"):
             raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
+    from featkit import plots
     from featkit.benchmark.recipe import Recipe
     from featkit.evaluation import evaluate
     from featkit.export import require_place
@@ -110,6 +104,8 @@ def fit(
     require_place(output)
     for path in history:
         require_writable(path)
+        if path.suffix != ".csv":
+            plots.require()
     recipe = Recipe(features, backend, preset, augment, copies, normalise=normalise, tune=tune, pad_short=pad_short)
     corpus = corpus_of(data)
     if scored:
@@ -121,21 +117,22 @@ def fit(
     scores = None
     if scored:
         result = evaluate(
-            classifier, ready.clips, ready.labels, ready.speakers, cv=cv, allow_leakage=allow_leakage,
-            n_jobs=jobs, progress=live(),
+            classifier, ready.clips, ready.labels, ready.speakers, sentences=ready.texts, cv=cv,
+            allow_leakage=allow_leakage, n_jobs=jobs, progress=live(),
         )  # fmt: skip
         scores = {"corpus": corpus.name, "synthetic": corpus.synthetic} | result.summary()
         made = "SYNTHETIC " if corpus.synthetic else ""
         click.echo(f"{made}{corpus.name}, {result.protocol}: WA {100 * result.wa:.1f} %, UA {100 * result.ua:.1f} %")
     with _told_warnings():
         if network:
-            network.set_params(backend__progress=live())
+            if "progress" in network.parts()[1].get_params():
+                network.set_params(backend__progress=live())
             network.fit(ready.clips, ready.labels, groups=ready.speakers, checkpoint=checkpoint)
         else:
             classifier.fit(ready.clips, ready.labels, groups=ready.speakers)
     click.echo(trained(ready, str(recipe.on(corpus))))
     save(classifier, output, proofs(ready, corpus), scores, corpus.sources)
-    stopped = network is not None and network.backend_.interrupted_
+    stopped = network is not None and getattr(network.backend_, "interrupted_", False)
     if checkpoint and not stopped:
         checkpoint.unlink(missing_ok=True)
     if network:
@@ -183,15 +180,24 @@ def _told_warnings() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         hush_joblib()
-        yield
-    for warning in caught:
-        click.echo(f"Warning: {' '.join(str(warning.message).split())}", err=True)
+        try:
+            yield
+        finally:  # what was doubtful may be why it failed
+            for warning in caught:
+                click.echo(f"Warning: {' '.join(str(warning.message).split())}", err=True)
 
 
 def _write_history(classifier: SERClassifier, path: Path) -> None:
-    from featkit.history import plot_history, write_history
+    from featkit import plots
+    from featkit.files import write_all
 
-    (write_history if path.suffix == ".csv" else plot_history)(classifier.history_, path)
-    history = classifier.history_
+    history = getattr(classifier, "history_", None)
+    if history is None:
+        raise DataError(f"{path}: cannot be written, for {classifier.backend_.name} keeps no history; the model is.")
+    if path.suffix == ".csv":
+        content = csv_table([{key: f"{value:.6g}" for key, value in row.items()} for row in history]).encode()
+    else:
+        content = plots.picture(plots.curves([history]), path.suffix[1:])
+    write_all({path: content})
     told = "loss and UA" if "validation_ua" in history[0] else "loss, for nobody was held out to score,"
     click.echo(f"{path}: {told} of {counted(len(history), 'epoch')}")

@@ -42,8 +42,7 @@ class Inputs:
             It is not found or a feature table, or a file stands in two of them.
         """
         corpus = corpus_of(specs)
-        if corpus.extractor is not None:
-            raise DataError(f"{corpus.name} holds features; name the corpora with the recordings.")
+        corpus.require_recordings("this command listens")
         unknown = [None] * len(corpus.files)
         columns = (corpus.labels, corpus.speakers, corpus.texts)
         about = zip(*(unknown if column is None else column.tolist() for column in columns), strict=True)

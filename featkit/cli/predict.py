@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from featkit.cli.common import FILE, finite, live, option, report_failures, workers
+from featkit.cli.common import FILE, option, report_failures
 from featkit.cli.inputs import null_option, read_inputs
+from featkit.cli.runs import RUN_OPTIONS, check_windows, going_on_later, run_options, tell_summary, told_options
 from featkit.errors import FeatkitError
-from featkit.tables import counted, csv_line, padded, text_width
+from featkit.tables import csv_line, padded, text_width
 
 if TYPE_CHECKING:
     from featkit.audio import Wave
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 Show: TypeAlias = Callable[[str, str, list[float], list[str]], None]
 """Prints file, label, probabilities and flags of quality."""
-
-_WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", "timeout")
-"""Options that make sense for a table only."""
 
 
 @click.command(short_help="Label recordings with a model.")
@@ -44,20 +42,7 @@ _WITH_OUTPUT = ("window", "hop", "jobs", "retry_failed", "overwrite", "strict", 
     "-o", "--output", type=click.Path(path_type=Path),
     help="Write tables instead, *.parquet or *.csv; a run that was cut off goes on.",
 )  # fmt: skip
-@click.option("--window", type=float, metavar="SECONDS", help="With -o: also judge windows of this length.")
-@click.option("--hop", type=float, metavar="SECONDS", help="From one window to the next.  [default: the window]")
-@option("--jobs", "-j", default=1, metavar="N", callback=workers, help="With -o: workers; -1 for all cores.")
-@click.option("--retry-failed", is_flag=True, help="With -o: try again what failed in an earlier run.")
-@click.option("--overwrite", is_flag=True, help="With -o: begin anew, whatever is there.")
-@click.option("--strict", is_flag=True, help="With -o: stop at the first file that fails.")
-@option(
-    "--timeout",
-    default=600.0,
-    type=click.FloatRange(1, 86_400),
-    callback=finite,
-    metavar="SECONDS",
-    help="With -o: for one file.",
-)
+@run_options("Also judge windows of this length.", only="With -o")
 @null_option
 @click.argument("model", type=FILE)
 @click.argument("audio", nargs=-1, required=True)
@@ -75,7 +60,7 @@ def predict(
     ctx = click.get_current_context()
     given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if output is None:
-        if wrong := [name for name in given if name in _WITH_OUTPUT]:
+        if wrong := [name for name in given if name in RUN_OPTIONS]:
             raise click.UsageError(f"--{wrong[0].replace('_', '-')} is for tables; name one with -o.")
         _print(model, _files(audio, null), form, by)
         return
@@ -83,7 +68,8 @@ def predict(
         raise click.UsageError("--format and --speaker are for what is printed; leave them out, or leave out -o.")
     if output.suffix not in (".parquet", ".csv"):
         raise click.UsageError(f"--output must end in .parquet or .csv; it is '{output}'.")
-    _write(ctx, model, _files(audio, null), output, **settings)
+    check_windows(settings["window"], settings["hop"])
+    _write(model, _files(audio, null), output, **settings)
 
 
 def _files(audio: Sequence[str], null: bool) -> list[Path]:
@@ -91,31 +77,15 @@ def _files(audio: Sequence[str], null: bool) -> list[Path]:
 
 
 def _write(
-    ctx: click.Context, model: Path, files: list[Path], output: Path, window: float | None, hop: float | None,
-    jobs: int, **options: Any,
+    model: Path, files: list[Path], output: Path, window: float | None, hop: float | None, jobs: int | None,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Predict to tables, and say what became of the files."""
-    try:
+    with going_on_later(output):
         from featkit.batch import predict_files
-        from featkit.decoding import shown
-        from featkit.parts import Options, failures_of
 
-        how = Options(n_jobs=jobs, progress=live(), tell=lambda line: click.echo(line, err=True), **options)
-        found = predict_files(model, files, output, window=window, hop=hop, options=how)
-    except KeyboardInterrupt:
-        click.echo(f"Stopped. What is done is kept beside {output}; the same command goes on from there.", err=True)
-        ctx.exit(130)
-    for line in found.failures:
-        click.echo(f"  {shown(line)}", err=True)
-    if found.failed > len(found.failures):
-        click.echo(f"  … and {found.failed - len(found.failures)} more", err=True)
-    if found.failed:
-        click.echo(f"{failures_of(output)} has them all; --retry-failed tries them again.", err=True)
-    if found.others:
-        click.echo(f"{output}: keeps {counted(found.others, 'row')} of files that were not named this time.", err=True)
-    click.echo(f"{output}: {found.done} done, {found.failed} failed, {found.skipped} skipped")
-    if found.failed:
-        ctx.exit(1)
+        found = predict_files(model, files, output, window=window, hop=hop, options=told_options(jobs, **options))
+    tell_summary(output, len(files), found)
 
 
 def _print(model: Path, files: list[Path], form: str, by: str | None) -> None:

@@ -9,16 +9,23 @@ import click
 
 from featkit.cli.common import SET_HELP, needs_plan, option
 
+CV_HELP = (
+    "loso leaves one speaker out, N makes folds of whole speakers, test:03,08 judges these speakers, both leaves "
+    "speakers and sentences out; sentences and random let speakers leak."
+)
+
 
 def protocols(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Each ``--cv`` as `evaluate` takes it; None where none was given."""
+    if value is None or ctx.resilient_parsing:  # a shell that completes a word waits for no scikit-learn
+        return value
     from featkit.errors import DataError
     from featkit.protocols import read_cv
 
     try:
         if isinstance(value, tuple):
             return tuple(map(read_cv, value))
-        return None if value is None else read_cv(value)
+        return read_cv(value)
     except DataError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -31,7 +38,7 @@ _RECIPE = (
         help="A recipe that has a name, in place of set and backend.",
     ),
     option(
-        "--augment", multiple=True, metavar="PLAN", is_eager=True,  # before --copies, which asks for it
+        "--augment", multiple=True, metavar="TRANSFORMS", is_eager=True,  # before --copies, which asks for it
         help="Also learn from varied copies of training clips: standard, or speed+noise:snr=15; none for without.",
     ),
     option(
@@ -51,9 +58,7 @@ _RECIPE = (
 )  # fmt: skip
 _JUDGED = (
     option(
-        "--cv", multiple=True, metavar="PROTOCOL", callback=protocols,
-        help="loso leaves one speaker out, N makes folds of whole speakers, test:03,08 judges these speakers, both "
-        "leaves speakers and sentences out; sentences and random let speakers leak.  [default: loso]",
+        "--cv", multiple=True, metavar="PROTOCOL", callback=protocols, help=f"{CV_HELP}  [default: loso]",
     ),
     option("--test", multiple=True, metavar="DATA", help="Judge this corpus, and learn from --data."),
     option("--permute-labels", is_flag=True, help="Permute labels within speakers: what is above chance is a leak."),

@@ -9,13 +9,12 @@ import click
 
 from featkit.cli.common import (
     SET_HELP,
-    Once,
+    alone_on,
     augment_option,
     copies_option,
     corpus_of,
     data_option,
     end,
-    folds,
     jobs_option,
     leak_option,
     live,
@@ -25,11 +24,12 @@ from featkit.cli.common import (
     save,
     trained,
 )
+from featkit.cli.recipes import protocols
 from featkit.cli.terminal import show
 
 
-@click.command(cls=Once, short_help="Search the settings of a backend in folds of speakers.")
-@data_option
+@click.command(short_help="Search the settings of a backend in folds of speakers.")
+@data_option("May be given again, to search on several. ")
 @option("--features", "--set", metavar="SET", help="Feature set; + joins several. " + SET_HELP)
 @option("--backend", default="svm", metavar="BACKEND", help="Backend; the settings given with it are tried first.")
 @option(
@@ -42,15 +42,20 @@ from featkit.cli.terminal import show
 @option("--trials", default=20, type=click.IntRange(min=1), metavar="N", help="Trials; a smaller grid is tried whole.")
 @option("--seed", default=0, metavar="N", help="Seed of the trials and of the folds.")
 @option("-o", "--output", type=click.Path(path_type=Path), help="Fit the best on all clips: model.onnx, or .joblib.")
-@option("--results", type=click.Path(path_type=Path), help="Keep every trial, *.jsonl or *.csv, and go on from there.")
 @option(
-    "--cv", default="5", metavar="loso|N", callback=folds, help="Leave one speaker out, or N folds of whole speakers."
-)
+    "--results", type=click.Path(path_type=Path), metavar="FILE",
+    help="Keep every trial, *.jsonl or *.csv, and go on from there.",
+)  # fmt: skip
+@option(
+    "--cv", default="5", metavar="PROTOCOL", callback=protocols,
+    help="loso leaves one speaker out, N makes folds of whole speakers, test:03,08 judges these speakers; random lets "
+    "speakers leak.",
+)  # fmt: skip
 @leak_option
 @jobs_option
 @pad_option
 def tune(
-    data: str, features: str | None, backend: str, space: tuple[str, ...], augment: str | None, copies: int,
+    data: tuple[str, ...], features: str | None, backend: str, space: tuple[str, ...], augment: str | None, copies: int,
     trials: int, seed: int, output: Path | None, results: Path | None, cv: Any, allow_leakage: bool, jobs: int,
     pad_short: bool,
 ) -> None:  # fmt: skip
@@ -67,6 +72,10 @@ def tune(
         raise click.UsageError(f"--output must end in .onnx or .joblib; it is '{output}'.")
     if results and results.suffix not in (".jsonl", ".csv"):
         raise click.UsageError(f"--results must end in .jsonl or .csv; it is '{results}'.")
+    if str(cv).startswith(("both", "sentences")):
+        raise click.UsageError(
+            f"--cv {cv} is for featkit evaluate; tune leaves speakers out: loso, or a number of folds."
+        )
     import shlex
 
     from featkit import tuning
@@ -76,7 +85,9 @@ def tune(
 
     values = tuning.read_space(space)
     chosen = find_backend(backend)
-    corpus = corpus_of([data])
+    if results:
+        alone_on(results)
+    corpus = corpus_of(data)
     require_speakers(corpus.speakers, allow_leakage)
     classifier = SERClassifier(
         features or corpus.extractor, chosen, augment=augment, copies=copies, pad_short=pad_short

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from featkit.cli.common import Once, corpus_of, jobs_option, live, option
+from featkit.cli.common import corpus_of, data_option, jobs_option, live, option
 from featkit.errors import DataError
 
 
-@click.command(cls=Once, short_help="Measure a kept row again, and compare.")
+@click.command(short_help="Measure a kept row again, and compare.")
 @click.argument("row")
-@option("--data", required=True, multiple=True, metavar="DATA", help="The corpus; several are merged.")
+@data_option("The corpus; may be given again, where several were joined. ")
 @option("--test", multiple=True, metavar="DATA", help="The corpus that was judged, of a row across corpora.")
 @jobs_option
 def verify(row: str, data: tuple[str, ...], test: tuple[str, ...], jobs: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -134,3 +135,13 @@ class Ledger:
     def others(self) -> int:
         """Rows of files that the command does not name."""
         return sum(self._source[i] != _NONE for i in range(len(self.files), len(self._source)))
+
+    @property
+    def renamed(self) -> int:
+        """Files that the command names and that seem to be among the others, too: under another path."""
+        n = len(self.files)
+        others = {self._state(path, i) for path, i in self._index.items() if i >= n and self.known(i)}
+        return sum(self._state(path, i) in others for path, i in self._index.items() if i < n) if others else 0
+
+    def _state(self, path: str, i: int) -> tuple[str, int, int]:
+        return os.path.basename(path), self._bytes[i], self._mtime[i]

@@ -37,15 +37,22 @@ class Summary:
         Files with a new row, without one, and with a row of an earlier run: together all that the command names.
     others
         Rows in the table of files that the command does not name.
+    renamed
+        Files of the command that seem to be among these, under another path, as ``a/x.wav`` and ``/data/a/x.wav``: they
+        have the same name, size and time.
     failures
         The first few failures, one line each.
+    failures_path
+        The table of all of them, where there are any.
     """
 
     done: int
     failed: int
     skipped: int
     others: int
+    renamed: int
     failures: Sequence[str]
+    failures_path: Path
 
 
 def run(
@@ -195,4 +202,7 @@ class _Run:
         ledger = self._ledger
         named, failed = range(len(ledger.files)), sum(1 for _ in ledger.bad())
         done = sum(ledger.newer_than(i, old) and not ledger.failed(i) for i in named)
-        return Summary(done, failed, len(named) - done - failed, ledger.others, self._output.some_failures())
+        return Summary(
+            done, failed, len(named) - done - failed, ledger.others, ledger.renamed, self._output.some_failures(),
+            self._output.failures_path,
+        )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -17,23 +18,36 @@ _LONGEST_BAR = 60
 
 @dataclass(frozen=True)
 class Look:
-    """What a terminal can show: its size in cells, and whether it knows block characters and colours."""
+    """What a terminal can show: its size in cells, and whether it knows block characters, colours, and the way back."""
 
     columns: int = 80
     rows: int = 24
     blocks: bool = True
     colours: bool = False
+    drawn_over: bool = True
 
     @classmethod
     def of(cls, out: TextIO) -> Look:
         """The terminal behind ``out`` as it is now. NO_COLOR and TERM=dumb are minded."""
         columns, rows = shutil.get_terminal_size()
-        plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-        return cls(columns, rows, "utf" in (out.encoding or "").lower(), not plain)
+        obeys = _obeys(out)
+        colours = obeys and "NO_COLOR" not in os.environ
+        return cls(columns, rows, "utf" in (out.encoding or "").lower(), colours, obeys)
+
+
+def _obeys(out: TextIO) -> bool:
+    """Whether the terminal takes escape sequences for commands. A console of Windows is asked to; old ones cannot."""
+    if os.environ.get("TERM") == "dumb":
+        return False
+    if sys.platform == "win32":
+        from colorama.winterm import enable_vt_processing  # which click brings there
+
+        return bool(enable_vt_processing(out.fileno()))
+    return True
 
 
 class Screen:
-    """Draws each event over the one before. Notices stay where they are told, above the bars."""
+    """Draws each event over the one before, or a line an event where that cannot be. Notices stay above the bars."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -45,6 +59,10 @@ class Screen:
         self._lost += event.gap
         self._dropped += event.dropped
         look = Look.of(self._out)
+        if not look.drawn_over:
+            self._out.write(f"{line(event)}\n")
+            self._out.flush()
+            return
         lines = frame(event, look, _losses(self._lost, self._dropped))
         self._out.write(self._back(look) + "".join(f"{line}\n" for line in lines))
         self._out.flush()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from featkit.audio import SAMPLE_RATE, Wave
-from featkit.errors import AudioError
+from featkit.errors import AudioError, DataError
 
 LONGEST = 60.0
 """Seconds, of a window."""
@@ -32,6 +32,30 @@ def n_samples(window: float, hop: float) -> tuple[int, int]:
             "fall between two windows."
         )
     return round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE)
+
+
+def window_and_hop(window: float | None, hop: float | None) -> tuple[float, float] | None:
+    """Seconds as they are given, where None for the hop means the window → both, or None for no windows.
+
+    Raises
+    ------
+    DataError
+        There is a hop without a window.
+    AudioError
+        Lengths that make no sense.
+
+    Examples
+    --------
+    >>> window_and_hop(3, None), window_and_hop(3, 1), window_and_hop(None, None)
+    ((3.0, 3.0), (3.0, 1.0), None)
+    """
+    if window is None:
+        if hop is not None:
+            raise DataError("hop is the distance between windows; give their length with window (--window), too.")
+        return None
+    both = float(window), float(window if hop is None else hop)
+    n_samples(*both)
+    return both
 
 
 def bounds(total: int, window: int, hop: int) -> list[tuple[int, int]]:

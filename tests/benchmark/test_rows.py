@@ -102,6 +102,24 @@ def test_half_a_line_at_the_end_is_passed_over_and_then_replaced(row: Row, other
     assert [one.key for one in file.read()] == [row.key, other.key]
 
 
+def test_a_row_is_appended_without_reading_those_before(
+    row: Row, other: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RowFile(tmp_path / "rows.jsonl")
+    file.append(row)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: 1 / 0)
+        file.append(other)
+    assert [one.key for one in file.read()] == [row.key, other.key]
+
+
+def test_half_a_first_line_is_replaced(row: Row, tmp_path: Path) -> None:
+    file = RowFile(tmp_path / "rows.jsonl")
+    file.path.write_text('{"format"')
+    file.append(row)
+    assert [one.key for one in file.read()] == [row.key]
+
+
 def tampered(record: dict[str, Any], **changes: Any) -> str:
     return json.dumps(record | changes) + "\n"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,6 +174,42 @@ def test_colours_are_left_out_where_they_are_not_wanted(monkeypatch: pytest.Monk
     assert Look.of(Terminal()).colours
     monkeypatch.setenv(name, value)
     assert not Look.of(Terminal()).colours
+
+
+class Lines(Terminal):
+    """A terminal that would print a command as garbage."""
+
+    def fileno(self) -> int:
+        return 1
+
+
+def check_lines(out: Lines) -> None:
+    screen = Screen(out)
+    screen.say("Listening")
+    screen.show(event())
+    screen.show(event("neutral", (0.125, 0.75, 0.125), gap=1.0))
+    assert out.getvalue() == (
+        "Listening\n   60.50    63.50  anger     0.75\n   60.50    63.50  neutral   0.75  (1.00 s of sound lost)\n"
+    )
+
+
+def test_where_nothing_can_be_drawn_over_every_event_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    check_lines(Lines())
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_console_of_windows_is_asked_whether_it_knows_commands(monkeypatch: pytest.MonkeyPatch, knows: bool) -> None:
+    asked: list[int] = []
+    winterm = SimpleNamespace(enable_vt_processing=lambda handle: [asked.append(handle), knows][1])
+    monkeypatch.setitem(sys.modules, "colorama.winterm", winterm)  # type: ignore[arg-type]
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setenv("TERM", "xterm")
+    if knows:
+        assert Look.of(Lines()).drawn_over
+    else:
+        check_lines(Lines())
+    assert set(asked) == {1}
 
 
 def test_an_event_as_a_line_tells_where_what_and_what_is_missing_before_it() -> None:

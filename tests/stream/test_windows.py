@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featkit.errors import AudioError
-from featkit.stream.windows import Windows, bounds, n_samples
+from featkit.errors import AudioError, DataError
+from featkit.stream.windows import Windows, bounds, n_samples, window_and_hop
 
 
 def cut(total: int, window: int, hop: int, pieces: list[int]) -> list[tuple[int, list[float]]]:
@@ -74,3 +74,11 @@ def test_a_window_of_no_length_or_of_minutes_is_refused(window: float) -> None:
 def test_a_hop_that_leaves_sound_out_or_never_ends_is_refused(hop: float) -> None:
     with pytest.raises(AudioError, match=r"The hop is .* s; it must lie between 0\.01 s and the window, 1 s"):
         n_samples(1, hop)
+
+
+def test_a_hop_without_a_window_is_refused_and_a_window_is_its_own_hop() -> None:
+    assert (window_and_hop(None, None), window_and_hop(2, None), window_and_hop(2, 1)) == (None, (2.0, 2.0), (2.0, 1.0))
+    with pytest.raises(DataError, match=r"hop is the distance between windows; give their length with window \(--win"):
+        window_and_hop(None, 1.0)
+    with pytest.raises(AudioError, match=r"The hop is 3 s|The hop is 3\.0 s; it must lie between"):
+        window_and_hop(2.0, 3.0)
