@@ -45,6 +45,15 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"featkit {command}" in result.output.split("\n", 2)[2]
 
 
+def test_a_misspelt_recipe_is_told_before_the_first_is_made(manifest: Path, tmp_path: Path) -> None:
+    done = run(
+        "benchmark", "--data", manifest, "--backend", "svm", "--backend", "xgbost", "--no-deploy", "-o", tmp_path / "r"
+    )
+    told = "default + xgbost will fail: No backend is named 'xgbost'. Did you mean 'xgboost'?"
+    assert done.stderr.index(told) < done.stderr.index("1/2 ")
+    assert done.exit_code == 1
+
+
 # --- evaluate --------------------------------------------------------------------------------------------------------
 
 
@@ -62,6 +71,25 @@ def test_evaluate_judges_by_every_protocol(words: list[str], protocol: str, mani
     result = run("evaluate", "--data", manifest, *words)
     assert result.exit_code == 0, result.output
     assert protocol in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "--data", "{}", "-o", "{}"],
+        ["evaluate", "--data", "manifest:{}", "-o", "{}"],
+        ["evaluate", "--data", "synthetic", "--test", "{}", "-o", "{}"],
+        ["audit", "--data", "{}", "-o", "{}"],
+        ["fit", "--data", "{}", "--backend", "mlp:epochs=1", "-o", "m.onnx", "--history", "{}"],
+    ],
+)
+def test_a_table_of_labels_is_never_written_over(words: list[str], manifest: Path) -> None:
+    before = manifest.read_bytes()
+    table = manifest.parent / "." / manifest.name  # another name for it
+    done = run(*(word.format(table) for word in words))
+    assert done.exit_code == 2
+    assert "is read here, and would be written over; name another file." in done.stderr or ".jsonl" in done.stderr
+    assert manifest.read_bytes() == before
 
 
 def test_evaluate_shows_protocols_side_by_side(manifest: Path) -> None:

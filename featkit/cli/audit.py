@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featkit.cli.common import data_option, jobs_option, live, option
+from featkit.cli.common import data_option, jobs_option, live, option, spare
 from featkit.cli.recipes import protocols
 from featkit.cli.terminal import show
 
@@ -46,6 +46,7 @@ def audit(
         raise click.UsageError("--cv divides one corpus, --test names a second one: give one of the two.")
     if output and output.suffix.lower() not in (".csv", ".json", ".md"):
         raise click.UsageError(f"'{output}' must end in .csv, .json or .md.")
+    spare([output], [*data, *test])
     from featkit.audit import CHECKS
     from featkit.audit import audit as look
     from featkit.corpus import read_corpora

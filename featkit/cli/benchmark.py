@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ import click
 from featkit.cli.common import alone_on, corpus_of, data_option, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import CV_AND_TEST, plan_fields, recipe_options
 from featkit.cli.terminal import show
-from featkit.errors import DataError
+from featkit.errors import DataError, FeatkitError
 from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.benchmark.plan import Plan
+    from featkit.benchmark.recipe import Recipe
     from featkit.benchmark.rows import Row, RowFile
     from featkit.benchmark.runner import Cell, Options
     from featkit.extraction import Failure
@@ -84,6 +86,8 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
     if rows:
         click.echo(f"{len(rows)} of {len(asked)} rows are in {file.path} already.", err=True)
     _tell_missing(rows)
+    if len(missing) > 1:
+        _tell_unknown(cell.recipe for cell in missing)
     failed: list[str] = []
     start = time.monotonic()
     try:
@@ -101,6 +105,15 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
         return rows, failed, True
     order = {cell.key: i for i, cell in enumerate(asked)}
     return sorted(rows, key=lambda row: order[row.key]), failed, False
+
+
+def _tell_unknown(recipes: Iterable[Recipe]) -> None:
+    """Recipes that will fail: a misspelt name is told before the night, and not when its turn comes."""
+    for recipe in dict.fromkeys(recipes):
+        try:
+            recipe.classifier()
+        except FeatkitError as error:
+            click.echo(f"{recipe} will fail: {error}", err=True)
 
 
 def _tell_missing(rows: list[Row]) -> None:

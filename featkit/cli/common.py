@@ -137,6 +137,14 @@ def live() -> bool:
     return sys.stderr.isatty()
 
 
+def spare(outputs: Iterable[Path | None], inputs: Iterable[str]) -> None:
+    """Refuse an output that is also read: a table of labels may be a month of work."""
+    read = {os.path.realpath(place) for spec in inputs for place in (spec, spec.partition(":")[2]) if place}
+    for path in outputs:
+        if path is not None and os.path.realpath(path) in read:
+            raise click.UsageError(f"'{path}' is read here, and would be written over; name another file.")
+
+
 def alone_on(path: Path) -> None:
     """Refuse to go on where another run writes the file ``path``; until the command ends, no other may begin."""
     from featkit.files import writing

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import corpus_of, data_option, end, jobs_option, leak_option, live, option, pad_option
+from featkit.cli.common import corpus_of, data_option, end, jobs_option, leak_option, live, option, pad_option, spare
 from featkit.cli.recipes import plan_fields, recipe_options
 from featkit.cli.terminal import show
 
@@ -16,7 +16,7 @@ from featkit.cli.terminal import show
 @click.command()
 @data_option()
 @recipe_options
-@option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines.")
+@option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as JSON lines: *.jsonl.")
 @option("--deploy", is_flag=True, help="Also fit on all clips, export, and measure size and time.")
 @leak_option
 @jobs_option
@@ -37,6 +37,9 @@ def evaluate(
     from featkit.benchmark.plan import Plan
 
     plan = Plan(allow_leakage=allow_leakage, pad_short=pad_short).with_flags(**plan_fields(given))
+    if output and output.suffix not in (".json", ".jsonl"):
+        raise click.UsageError(f"--output must end in .jsonl; it is '{output}'.")
+    spare([output], [*data, *plan.test])
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
     corpus = corpus_of(data)

@@ -25,6 +25,7 @@ from featkit.cli.common import (
     pad_option,
     proofs,
     save,
+    spare,
     trained,
 )
 from featkit.cli.recipes import CV_HELP, protocols
@@ -94,6 +95,7 @@ def fit(
     for path in history:
         if path.suffix not in (".csv", ".png", ".svg", ".pdf"):
             raise click.UsageError(f"--history must end in .csv, .png, .svg or .pdf; it is '{path}'.")
+    spare([output, *history], data)
     from featkit import plots
     from featkit.benchmark.recipe import Recipe
     from featkit.evaluation import evaluate
