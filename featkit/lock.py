@@ -26,7 +26,7 @@ else:
 
 @contextmanager
 def locked(path: Path, what: Path) -> Iterator[None]:
-    """Hold the file ``path`` locked; it is there only as long as it is held.
+    """Hold the file ``path`` locked; it is there only as long as it is held, but on Windows, where it stays, empty.
 
     Raises
     ------

@@ -21,8 +21,9 @@ from featkit.versions import installed
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "opensmile", "xgboost", "xgboost-cpu", "torch", "soxr",
               "soundfile", "transformers")  # fmt: skip
-_NO_SCORE = ("cli", "datasets", "audit", "demo.py", "card.py", "fetch.py", "plots.py", "tables.py",
-             "benchmark/html.py", "benchmark/report.py", "benchmark/compare.py", "benchmark/plan.py")  # fmt: skip
+_NO_SCORE = ("cli", "datasets", "audit", "serve", "stream", "deploy", "contract", "batch.py", "bulk.py", "demo.py",
+             "card.py", "fetch.py", "plots.py", "tables.py", "benchmark/html.py", "benchmark/report.py",
+             "benchmark/compare.py", "benchmark/plan.py")  # fmt: skip
 """Parts of featkit that no score depends on, or that the hash of the data covers: changes there keep rows valid."""
 
 
