@@ -319,7 +319,7 @@ def _prove(classifier: Recogniser, model: Model, clips: list[Any]) -> float:
         longest = max(wave.size for wave in waves)
         batch = np.stack([np.pad(wave, (0, longest - wave.size)) for wave in waves])
         together = model._session.run(None, {"wave": batch})
-        largest = max(largest, _compare(classifier, classifier.predict_proba(batch), together[1], together[0]))
+        largest = max(largest, _compare(classifier, classifier.predict_proba(list(batch)), together[1], together[0]))
     return largest
 
 

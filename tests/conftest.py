@@ -1,9 +1,13 @@
 """Fixtures for all tests. Those that need a real corpus skip where it is not on this computer."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: no test could press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(os.environ.get("FEATKIT_DATA") or Path(__file__).parents[2] / "shared" / "data")
 """Folder with the unpacked corpora: ``emodb/`` and ``ravdess/``."""

@@ -221,15 +221,11 @@ def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], messa
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
 
 
-def test_without_pyarrow_the_pip_line_is_given(
-    tmp_path: Path, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in list(sys.modules):
-        if name == "featkit.batch" or name.startswith("featkit.parts"):
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    result = run(model, clips, "-o", tmp_path / "o.csv")
-    assert (result.exit_code, "pip install 'featkit[parquet]'" in result.stderr) == (1, True), result.stderr
+def test_without_pyarrow_the_pip_line_is_given(tmp_path: Path, model: Path, clips: Path) -> None:
+    code = "import sys; sys.modules['pyarrow'] = None; from featkit.cli import cli; cli()"  # in a process of its own
+    words = ["predict", str(model), str(clips), "-o", str(tmp_path / "o.csv")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert (done.returncode, "pip install 'featkit[parquet]'" in done.stderr) == (1, True), done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -18,7 +18,7 @@ FORMATS = "wav, flac, ogg, opus, mp3, aiff, au or caf"
 # featkit's advice is for whoever has Python and a command line; a client of the API has an upload.
 _SAID_HERE = (
     (r"in a format that libsndfile does not read\.", f"in another format than {FORMATS}."),
-    (r"scale integers by featkit\.audio\.to_wave\.", "scale them to that range, or store them as integers."),
+    (r"scale integers by featkit\.audio\.to_wave.*\.", "scale them to that range, or store them as integers."),
     (r": 1 of (\d+ \w+) are there", r": 1 of \1 is there"),
 )
 

@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of 56 clips: 4 speakers say 2 sentences in 7 emotions."""
     folder = tmp_path_factory.mktemp("corpus")
-    clips = Synthetic(folder, n_speakers=4, n_sentences=2, n_takes=1).clips()
+    clips = Synthetic(folder, n_speakers=4, n_sentences=2, n_takes=1, seed=2).clips()
     rows = [{"file": c.path, "label": c.label, "speaker": c.speaker, "text": c.text} for c in clips]
     (folder / "corpus.csv").write_text(csv_table(rows), encoding="utf-8")
     return folder / "corpus.csv"
