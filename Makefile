@@ -10,7 +10,7 @@ demo: .venv/demo.stamp  ## environment, install, and the main job on the synthet
 	$(BIN)/featkit demo
 
 test: .venv/test.stamp  ## environment with the test extras, and the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-mobile: .venv-mobile/stamp  ## the TFLite forms, whose converter needs an environment of its own
 	.venv-mobile/bin/python -m pytest -p no:anyio tests/deploy/test_tflite.py
