@@ -5,7 +5,7 @@
 
 prints the label and the probability of each emotion, or in one line why there is none. It takes models that start at
 the waveform, as those on mfcc39 and logmel do, and files that soundfile reads; other rates than 16 000 Hz are
-converted by soxr, as featkit does it. A model answers whatever it is given, so the clip is looked at first.
+converted by soxr, as featkit does it. A model answers silence and noise too, so the clip is looked at first.
 """
 
 import json
