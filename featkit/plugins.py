@@ -52,6 +52,8 @@ _ELSEWHERE: dict[Kind, dict[str, str]] = {
     },
     "datasets": {},
 }
+# Packages of ours that are called otherwise than the modules they bring.
+_PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 # Which extra of featkit brings a module that a built-in plug-in needs.
 _EXTRAS = {
     "opensmile": "opensmile",
@@ -207,5 +209,5 @@ def missing(error: ModuleNotFoundError, what: str, plugin: str = "") -> PluginEr
     """
     module = (error.name or "").partition(".")[0]
     extra = plugin if plugin in _EXTRAS.values() else _EXTRAS.get(module)
-    package = f"'featkit[{extra}]'" if module in _EXTRAS else module
+    package = f"'featkit[{extra}]'" if module in _EXTRAS else _PACKAGES.get(module, module)
     return PluginError(f"The {what} needs the package '{module}', which is not installed: pip install {package}")

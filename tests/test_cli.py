@@ -23,6 +23,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from joblib.externals.loky import process_executor
+from speech import write_manifest
 
 import featkit
 from featkit import SERClassifier, evaluate, load, presets
@@ -702,3 +703,12 @@ def test_a_worker_that_joblib_replaces_is_not_told_of() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "Error: none.onnx: there is no such model file.\n"
+
+
+def test_a_command_whose_packages_are_not_there_gives_the_pip_line(tmp_path: Path) -> None:
+    """As where models only run: featkit without scikit-learn."""
+    code = "import sys; sys.modules['sklearn'] = None; from featkit.cli import cli; cli()"
+    words = ["evaluate", "--data", str(write_manifest(tmp_path))]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    told = "The command 'evaluate' needs the package 'sklearn', which is not installed: pip install scikit-learn\n"
+    assert (done.returncode, done.stderr) == (1, f"Error: {told}")

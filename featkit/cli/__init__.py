@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TextIO, cast
 
 import click
 
+from featkit import plugins
 from featkit.cli.audit import audit
 from featkit.cli.augment import augment
 from featkit.cli.benchmark import benchmark
@@ -62,6 +63,8 @@ class _Commands(Commands):
                 raise
             from featkit.decoding import shown
 
+            if isinstance(error, ModuleNotFoundError):
+                error = plugins.missing(error, f"command '{ctx.invoked_subcommand}'")
             kind = "" if isinstance(error, (FeatkitError, OSError)) else f"{type(error).__name__}: "
             click.echo(f"Error: {kind}{shown(' '.join(str(error).split()))}", err=True)
             ctx.exit(1)
