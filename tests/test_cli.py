@@ -170,15 +170,16 @@ def test_the_version_is_an_attribute_too_and_costs_nothing_where_it_is_not_asked
         (["transcribe"], "No command is named 'transcribe'. Commands: extract, "),
         (["store", "inof"], "No command is named 'inof'. Did you mean 'info'? Commands: check, info, merge."),
         (["data", "chek"], "No command is named 'chek'. Did you mean 'check'? Commands: "),
-        (["fit", "--bakend", "svm"], "No such option '--bakend'. Did you mean '--backend'?"),
-        (["--debgu"], "No such option '--debgu'. Did you mean '--debug'?"),
+        (["fit", "--bakend", "svm"], "No such option --bakend Did you mean --backend?"),
+        (["--debgu"], "No such option --debgu Did you mean --debug?"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_one(words: list[str], told: str) -> None:
     result = run(*words)
     assert result.exit_code == 2
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert line.startswith(f"Error: {told}")
+    plain = str.maketrans("", "", "':.")  # click has had several ways to write it
+    assert line.translate(plain).startswith(f"Error: {told}".translate(plain))
 
 
 def test_what_commands_are_called_elsewhere_leads_to_commands() -> None:

@@ -219,13 +219,14 @@ def test_a_head_without_end_is_refused(served: Served) -> None:
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors by /proc")
 def test_no_thread_and_no_descriptor_is_left() -> None:
     expected(wav())  # the model is loaded
-    before = (threading.active_count(), len(os.listdir("/proc/self/fd")))
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with running(Limits(idle=1)) as served:
         for body in (wav(), b"text", b"", wav()[:3000]):
             served.ask("/predict", body)
         served.form("/batch", [("a.wav", wav()), ("b.wav", b"")])
         connected(served, HEAD).close()
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert threading.active_count() <= threads  # fewer where one of an earlier test has ended meanwhile
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 WATCHED = """
