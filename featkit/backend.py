@@ -122,9 +122,7 @@ def heard(sample_weight: Any, n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray
     weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
     places = np.flatnonzero(weights)
     if not len(places):  # which scikit-learn says itself from 1.9 on
-        raise DataError(
-            "All sample weights are zero: no clip is left to learn from; leave sample_weight out."
-        )
+        raise DataError("All sample weights are zero: no clip is left to learn from; leave sample_weight out.")
     return places, weights[places]
 
 
