@@ -176,7 +176,7 @@ def measured(
 
 
 def _named(recipe: Recipe, corpus: Corpus) -> Recipe:
-    """The recipe with its set named; one that cannot be built is told of when its turn comes."""
+    """The recipe with its set named; one that cannot be built is told of by `made`."""
     try:
         return recipe.on(corpus)
     except FeatkitError:
@@ -200,15 +200,20 @@ def _signature(classifier: Recogniser) -> Any:
 
 
 def _by_features(asked: Sequence[Cell]) -> list[Cell]:
-    """Cells that read the same features one after the other, else in the given order."""
+    """Cells that read the same features one after the other, else in the given order; first those that cannot be built.
+
+    So a misspelt name is told before the night, and not when its turn comes.
+    """
+    wrong: list[Cell] = []
     groups: dict[Any, list[Cell]] = {}
     for cell in asked:
         try:
             what = _signature(cell.recipe.classifier())
-        except Exception:  # it is told when its turn comes
-            what = id(cell)
-        groups.setdefault((id(cell.corpus), what), []).append(cell)
-    return [cell for group in groups.values() for cell in group]
+        except Exception:  # it is told as any that fails
+            wrong.append(cell)
+        else:
+            groups.setdefault((id(cell.corpus), what), []).append(cell)
+    return [*wrong, *(cell for group in groups.values() for cell in group)]
 
 
 def _extracted(cell: Cell, classifier: Recogniser, wanted: Any, options: Options) -> _Ready:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,11 @@ import click
 from featkit.cli.common import alone_on, corpus_of, data_option, jobs_option, leak_option, live, option, pad_option
 from featkit.cli.recipes import CV_AND_TEST, plan_fields, recipe_options
 from featkit.cli.terminal import show
-from featkit.errors import DataError, FeatkitError
+from featkit.errors import DataError
 from featkit.tables import counted
 
 if TYPE_CHECKING:
     from featkit.benchmark.plan import Plan
-    from featkit.benchmark.recipe import Recipe
     from featkit.benchmark.rows import Row, RowFile
     from featkit.benchmark.runner import Cell, Options
     from featkit.extraction import Failure
@@ -86,8 +84,6 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
     if rows:
         click.echo(f"{len(rows)} of {len(asked)} rows are in {file.path} already.", err=True)
     _tell_missing(rows)
-    if len(missing) > 1:
-        _tell_unknown(cell.recipe for cell in missing)
     failed: list[str] = []
     start = time.monotonic()
     try:
@@ -105,15 +101,6 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
         return rows, failed, True
     order = {cell.key: i for i, cell in enumerate(asked)}
     return sorted(rows, key=lambda row: order[row.key]), failed, False
-
-
-def _tell_unknown(recipes: Iterable[Recipe]) -> None:
-    """Recipes that will fail: a misspelt name is told before the night, and not when its turn comes."""
-    for recipe in dict.fromkeys(recipes):
-        try:
-            recipe.classifier()
-        except FeatkitError as error:
-            click.echo(f"{recipe} will fail: {error}", err=True)
 
 
 def _tell_missing(rows: list[Row]) -> None:
@@ -153,7 +140,7 @@ def _told(result: Any, done: int, of: int, seconds: float) -> str:
     left = seconds / done * (of - done)
     rest = f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left" if done < of else ""
     if not isinstance(result, Row):
-        return f"{done}/{of}  {result.cell}: failed{rest}"
+        return f"{done}/{of}  {result.cell}: failed: {result.reason}"
     name = f"{result.corpus}, {result.evaluation.protocol}: {result.recipe}"
     ua = percent(result.evaluation.ua, result.evaluation.ua_interval)
     return f"{done}/{of}  {'SYNTHETIC ' if result.synthetic else ''}{name}: UA {ua}{rest}"
