@@ -176,7 +176,7 @@ def limits(recipe: dict[str, Any]) -> list[str]:
     return told
 
 
-RECORDING = (
+_RECORDING = (
     "Record without echo cancelling, noise suppression and gain control where the system lets you: the model has heard "
     "none of them. Do not ask it about silence."
 )
@@ -186,7 +186,7 @@ RECORDING = (
 def in_and_out(rows: dict[str, str]) -> str:
     """A section: what goes into a graph and what comes out, by name."""
     table = "\n".join(f"| {name} | {_cell(text)} |" for name, text in rows.items())
-    return f"## In and out\n\n| | |\n|---|---|\n{table}\n\n{RECORDING}\n"
+    return f"## In and out\n\n| | |\n|---|---|\n{table}\n\n{_RECORDING}\n"
 
 
 def _contract(recipe: dict[str, Any], inputs: list[str]) -> str:

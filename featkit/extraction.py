@@ -15,7 +15,7 @@ from tqdm import tqdm
 from featkit.audio import SAMPLE_RATE, as_wave, name_of
 from featkit.augment import Augment
 from featkit.errors import AudioError, DataError, FeatkitError, FeatureError
-from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor, known_spec, parts_of
+from featkit.features.base import Bundle, FeatureExtractor, Features, View, find_extractor, known_spec
 from featkit.settings import differing
 
 
@@ -171,8 +171,7 @@ def _results(
     progress: bool,
 ) -> Generator[Features | FeatkitError, None, None]:
     extractor = find_extractor(features)
-    for part in parts_of(extractor):
-        part.check()  # before the first clip, and not as what is wrong with every one
+    extractor.check()  # before the first clip, and not as what is wrong with every one
     if copies is not None:
         copies.plan.check()
     # Decoding, onnxruntime and openSMILE all release the GIL: threads share one extractor and start at once.

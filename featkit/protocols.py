@@ -120,7 +120,7 @@ def _plan(cv: CV) -> _Plan:
     if isinstance(cv, Sequence) and cv:
         several = all(isinstance(names, Sequence) and not isinstance(names, str) for names in cv)
         tests: Any = cv if several else [cv]
-        if all(isinstance(name, str | int | np.generic) for names in tests for name in names):
+        if all(tests) and all(isinstance(name, str | int | np.generic) for names in tests for name in names):
             return _Plan("fixed", tests=tuple(map(_names, tests)))
     raise DataError(
         f"cv is a {type(cv).__name__}; give 'loso', a number of folds, 'random', 'sentences', 'both', or the judged, "

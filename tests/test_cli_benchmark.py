@@ -82,6 +82,9 @@ def test_evaluate_judges_by_every_protocol(words: list[str], protocol: str, mani
         ["evaluate", "--data", "synthetic", "--test", "{}", "-o", "{}"],
         ["audit", "--data", "{}", "-o", "{}"],
         ["fit", "--data", "{}", "--backend", "mlp:epochs=1", "-o", "m.onnx", "--history", "{}"],
+        ["extract", "--data", "{}", "-o", "{}", "--overwrite"],
+        ["extract", "{}", "-o", "{}", "--overwrite"],
+        ["predict", "m.onnx", "{}", "-o", "{}", "--overwrite"],
     ],
 )
 def test_a_table_of_labels_is_never_written_over(words: list[str], manifest: Path) -> None:

@@ -14,6 +14,9 @@ from featkit.audit import audit
 from featkit.columns import require_classes
 from featkit.corpus import Corpus, read_corpus
 from featkit.errors import DataError, FeatureError
+from featkit.features.base import Fusion
+from featkit.features.logmel import LogMel
+from featkit.features.mfcc import MFCC39
 
 
 def manifest(folder: Path, labels: list[str], speakers: list[str]) -> str:
@@ -77,6 +80,8 @@ def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path, name: str) -> None:
 def test_settings_that_make_no_sense_are_no_fault_of_the_clips() -> None:
     with pytest.raises(FeatureError, match=r"^n_mfcc must lie between 1 and n_mels=10; it is 13"):
         in_memory(["anger", "fear"], ["mia", "tom"]).extracted(SERClassifier("logmel+mfcc39:n_mels=10"))
+    with pytest.raises(FeatureError, match="deltas must be 0, 1 or 2; it is 7"):
+        in_memory(["anger", "fear"], ["mia", "tom"]).extracted(SERClassifier(Fusion((MFCC39(deltas=7), LogMel()))))
 
 
 def test_a_corpus_is_shown_in_one_line() -> None:

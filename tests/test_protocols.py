@@ -126,6 +126,7 @@ def test_a_protocol_is_read_from_a_word(text: str, cv: Any) -> None:
         (GroupKFold(2), r"cv is a GroupKFold; give 'loso', .* cross_val_predict\(clf, X, y, groups=speakers, cv"),
         ([(np.arange(2), np.arange(2))], "cv is a list; give 'loso', a number of folds"),
         ([], "cv is a list; give 'loso'"),
+        ([["03"], []], "cv is a list; give 'loso'"),
         (None, "cv is a NoneType; give 'loso'"),
         (9, r"needs at least 9 speakers for this cv; there are 4\. Leave one .* \(--cv loso\), or .* \(--cv 4\)\."),
         ("sentences:9", r"at least 9 sentences for this cv; there are 3\. .*--cv sentences\), or .*--cv sentences:3"),

@@ -205,14 +205,16 @@ def _by_features(asked: Sequence[Cell]) -> list[Cell]:
     So a misspelt name is told before the night, and not when its turn comes.
     """
     wrong: list[Cell] = []
+    read: dict[Recipe, Any] = {}
     groups: dict[Any, list[Cell]] = {}
     for cell in asked:
         try:
-            what = _signature(cell.recipe.classifier())
+            if cell.recipe not in read:
+                read[cell.recipe] = _signature(cell.recipe.classifier())
         except Exception:  # it is told as any that fails
             wrong.append(cell)
         else:
-            groups.setdefault((id(cell.corpus), what), []).append(cell)
+            groups.setdefault((id(cell.corpus), read[cell.recipe]), []).append(cell)
     return [*wrong, *(cell for group in groups.values() for cell in group)]
 
 

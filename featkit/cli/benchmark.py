@@ -95,7 +95,8 @@ def _run(plan: Plan, file: RowFile, options: Options, unusable: list[Failure]) -
                     click.echo(f"No model of {result.recipe}: {result.no_model}", err=True)
             else:
                 failed.append(f"Failed: {result.cell}: {result.reason}")
-            click.echo(_told(result, i + 1, len(missing), time.monotonic() - start), err=True)
+            each = (time.monotonic() - start) / max(1, i + 1 - len(failed))  # what fails takes no time
+            click.echo(_told(result, i + 1, len(missing), each), err=True)
     except KeyboardInterrupt:
         click.echo(f"Interrupted: {len(rows)} of {len(asked)} rows are kept in {file.path}.", err=True)
         return rows, failed, True
@@ -132,15 +133,15 @@ def _asked(plan: Plan) -> list[Cell]:
     return cells(corpora, plan.all_recipes(), plan.protocols(), test)
 
 
-def _told(result: Any, done: int, of: int, seconds: float) -> str:
-    """One line a row, with the time that is left if the others take as long."""
+def _told(result: Any, done: int, of: int, each: float) -> str:
+    """One line a row, with the time that is left if each of the others takes so many seconds."""
     from featkit.benchmark.rows import Row
     from featkit.tables import percent
 
-    left = seconds / done * (of - done)
-    rest = f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left" if done < of else ""
     if not isinstance(result, Row):
         return f"{done}/{of}  {result.cell}: failed: {result.reason}"
+    left = each * (of - done)
+    rest = f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left" if done < of else ""
     name = f"{result.corpus}, {result.evaluation.protocol}: {result.recipe}"
     ua = percent(result.evaluation.ua, result.evaluation.ua_interval)
     return f"{done}/{of}  {'SYNTHETIC ' if result.synthetic else ''}{name}: UA {ua}{rest}"

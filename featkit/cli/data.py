@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from featkit.cli.common import Commands, jobs_option, live, option
-from featkit.cli.terminal import columns, entry, fitted
-from featkit.tables import counted, markdown, text_width
+from featkit.cli.terminal import columns, entry, narrow
+from featkit.tables import counted, text_width
 
 if TYPE_CHECKING:
     from featkit.datasets.base import Dataset
@@ -43,7 +43,7 @@ def list_corpora() -> None:
     rows = overview(corpora())
     table, width = _table(HEADER, rows), columns()
     if width and max(map(text_width, table.splitlines())) > width:
-        table = fitted(markdown([dict(zip(HEADER, row, strict=True)) for row in rows]), width)
+        table = "\n".join(narrow([HEADER, *rows], width))
     click.echo(table)
 
 

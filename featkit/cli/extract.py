@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from featkit.cli.common import data_option, option, pad_option
-from featkit.cli.inputs import null_option
+from featkit.cli.common import data_option, option, pad_option, spare
+from featkit.cli.inputs import null_option, read_inputs
 from featkit.cli.runs import check_windows, going_on_later, run_options, tell_summary, told_options
 
 
@@ -62,9 +62,9 @@ def extract(
         raise click.UsageError("Name audio files or folders, or a corpus with --data.")
     if output.suffix not in (".parquet", ".csv", ".arff", ".npz"):
         raise click.UsageError(f"--output must end in .parquet, .csv, .arff or .npz; it is '{output}'.")
+    spare([output, output.with_suffix(".parquet")], [*data, *audio])
     check_windows(window, hop)
     from featkit.bulk import extract_files
-    from featkit.cli.inputs import read_inputs
     from featkit.parts.cluster import on
     from featkit.store.merge import shard_name
     from featkit.store.upkeep import size_of

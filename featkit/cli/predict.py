@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from featkit.cli.common import FILE, option, report_failures
+from featkit.cli.common import FILE, option, report_failures, spare
 from featkit.cli.inputs import null_option, read_inputs
 from featkit.cli.runs import RUN_OPTIONS, check_windows, going_on_later, run_options, tell_summary, told_options
 from featkit.errors import FeatkitError
@@ -68,6 +68,7 @@ def predict(
         raise click.UsageError("--format and --speaker are for what is printed; leave them out, or leave out -o.")
     if output.suffix not in (".parquet", ".csv"):
         raise click.UsageError(f"--output must end in .parquet or .csv; it is '{output}'.")
+    spare([output], audio)
     check_windows(settings["window"], settings["hop"])
     _write(model, _files(audio, null), output, **settings)
 

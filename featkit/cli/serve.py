@@ -62,13 +62,8 @@ def serve(model: Path, host: str, port: int, token: str | None, **given: Any) ->
     featkit serve model.onnx                            open http://127.0.0.1:8000
     FEATKIT_TOKEN=… featkit serve model.onnx --host 0.0.0.0
     """
-    from featkit.plugins import missing
-
-    try:
-        from featkit.serve.server import bound, is_loopback, shown
-    except ModuleNotFoundError as error:
-        raise missing(error, "server") from None
     from featkit.runtime import load
+    from featkit.serve.server import bound, is_loopback, shown
 
     recogniser = load(model)
     place = bound(host, port)

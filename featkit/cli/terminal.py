@@ -53,7 +53,7 @@ def fitted(report: str, columns: int) -> str:
         lines = list(group)
         cells = _cells(lines) if is_table and max(map(text_width, lines)) > columns else []
         if cells:
-            parts += _narrow(cells, columns)
+            parts += narrow(cells, columns)
         else:
             parts += [line for long in lines for line in _folded_line(long, columns)]
     return "\n".join(parts)
@@ -93,7 +93,7 @@ def _cells(lines: Sequence[str]) -> list[list[str]]:
     return [rows[0], *rows[2:]] if whole else []
 
 
-def _narrow(cells: Sequence[Sequence[str]], columns: int) -> list[str]:
+def narrow(cells: Sequence[Sequence[str]], columns: int) -> list[str]:
     """The rows of a table as plain columns that are together no wider than the terminal."""
     shown = [head for head, *below in zip(*cells, strict=True) if any(below)]
     cells = [[cell for cell, head in zip(row, cells[0], strict=True) if head in shown] for row in cells]

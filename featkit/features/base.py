@@ -222,6 +222,11 @@ class Fusion(FeatureExtractor):
         """Terms of all parts."""
         return "; ".join(sorted({part.licence for part in self.parts if part.licence})) or None
 
+    def check(self) -> None:
+        """Raise `FeatureError` for settings of a part that make no sense."""
+        for part in self.parts:
+            part.check()
+
     @property
     def hop(self) -> float:
         """The common hop, seconds."""
@@ -336,9 +341,9 @@ def find_extractor(features: str | FeatureExtractor) -> FeatureExtractor:
     if not isinstance(features, str):
         raise FeatureError(f"features must be a name or a FeatureExtractor, not {type(features).__name__}.")
     parts: tuple[FeatureExtractor, ...] = tuple(plugins.build("features", name) for name in features.split("+"))
-    for part in parts:
-        part.check()
-    return parts[0] if len(parts) == 1 else Fusion(parts)
+    found = parts[0] if len(parts) == 1 else Fusion(parts)
+    found.check()
+    return found
 
 
 def extractor_from_spec(spec: Mapping[str, Any]) -> FeatureExtractor:

@@ -17,12 +17,12 @@ except ModuleNotFoundError as error:
 
 from featkit.parts.drive import Options
 from featkit.parts.ledger import Notes
-from featkit.parts.output import FAILURES, SETTINGS_KEY, Output, failures_of
+from featkit.parts.output import FAILURES, SETTINGS_KEY, Output
 from featkit.parts.run import Summary, run
 from featkit.parts.shape import Shape
 from featkit.parts.work import FileError, Work, reading_stage
 
 __all__ = [
-    "FAILURES", "SETTINGS_KEY", "FileError", "Notes", "Options", "Output", "Shape", "Summary", "Work", "failures_of",
+    "FAILURES", "SETTINGS_KEY", "FileError", "Notes", "Options", "Output", "Shape", "Summary", "Work",
     "reading_stage", "run",
 ]  # fmt: skip

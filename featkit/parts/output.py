@@ -25,11 +25,6 @@ FAILURES = pa.schema([KEYS.field("file"), *TROUBLE, KEYS.field("bytes"), KEYS.fi
 """Columns of the table of failures."""
 
 
-def failures_of(table: Path) -> Path:
-    """``out.parquet.failures.csv``: by the whole name, as ``out.csv`` beside it may be of another command."""
-    return table.with_name(f"{table.name}.failures.csv")
-
-
 @dataclass(frozen=True)
 class Output:
     """``out.parquet`` or ``out.csv``, the files beside it, and how rows stand in it."""
@@ -83,8 +78,8 @@ class Output:
 
     @property
     def failures_path(self) -> Path:
-        """``out.parquet.failures.csv``."""
-        return failures_of(self.path)
+        """``out.parquet.failures.csv``: by the whole name, as ``out.csv`` beside it may be of another command."""
+        return self.path.with_name(f"{self.path.name}.failures.csv")
 
     @property
     def settings_path(self) -> Path:

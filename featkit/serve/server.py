@@ -31,9 +31,6 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Cancel %s running task(s)")
 
 
-logging.getLogger("uvicorn.error").addFilter(_is_news)
-
-
 def bound(host: str, port: int) -> socket.socket:
     """A socket that is bound to ``host`` and ``port`` (0 for any free one).
 
@@ -66,6 +63,7 @@ def is_loopback(place: socket.socket) -> bool:
 
 def server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     """A server for ``app``; ``run(sockets=[place])`` runs it until it is stopped."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
         _stoppable(app),
         http=_protocol(limits),
