@@ -13,6 +13,14 @@ DATA = Path(os.environ.get("FEATKIT_DATA") or Path(__file__).parents[2] / "share
 """Folder with the unpacked corpora: ``emodb/`` and ``ravdess/``."""
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes are no name for a test: those of a file may hold the second in which it was made.
+
+    Processes that share the tests must call them the same.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 def _corpus(name: str) -> Path:
     root = DATA / name
     if not root.is_dir():
